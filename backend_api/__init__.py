@@ -1,0 +1,1 @@
+"""The backend: owns what is kept (snapshots, sessions, events) and serves it to dashboards."""

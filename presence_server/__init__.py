@@ -1,0 +1,1 @@
+"""The presence server: holds the sockets of live pages and counts who is in each room."""
