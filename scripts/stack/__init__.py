@@ -1,0 +1,1 @@
+"""The local stack: every program of the product on one machine, with embedded defaults. Not used in production."""

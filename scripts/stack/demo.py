@@ -1,0 +1,89 @@
+"""`scripts/up --demo`: a few dozen simulated viewers over real sockets, so that the first look shows life."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import socketio
+from socketio.exceptions import SocketIOError
+
+from scripts.stack.links import DEMO_AUCTIONS
+
+VIEWERS = 36
+PEOPLE = 30
+"""Fewer people than sockets: some have a second tab open."""
+VISIT_SECONDS = (20.0, 150.0)
+PAUSE_SECONDS = (1.0, 25.0)
+CYCLE_SECONDS = 600.0
+"""Every auction has its own rush hour within this time."""
+
+
+def attraction(auction: int, at: float) -> float:
+    """How much an auction draws at time `at` (0.1 to 1): a slow wave, shifted from one auction to the next."""
+    return 0.55 + 0.45 * math.sin(2 * math.pi * (at / CYCLE_SECONDS + auction / len(DEMO_AUCTIONS)))
+
+
+def choose_room(dice: random.Random, at: float) -> str:
+    weights = [attraction(index, at) for index in range(len(DEMO_AUCTIONS))]
+    return dice.choices(DEMO_AUCTIONS, weights)[0]
+
+
+async def visit(url: str, viewer_id: str, room: str, dice: random.Random) -> None:
+    """One page view: connect, join, perhaps look at another tab for a while, go."""
+    client = socketio.AsyncClient(reconnection=False)
+    try:
+        await client.connect(url, transports=["websocket"], auth={"viewerId": viewer_id})
+        await client.call("join", {"room": room}, timeout=5)
+        seconds = dice.uniform(*VISIT_SECONDS)
+        await asyncio.sleep(seconds / 2)
+        if dice.random() < 0.3:
+            await client.emit("active", {"active": False})
+        await asyncio.sleep(seconds / 2)
+    finally:
+        await client.disconnect()
+
+
+async def viewer(url: str, seed: int) -> None:
+    """Somebody who comes back again and again, also after the server was away."""
+    dice = random.Random(seed)  # noqa: S311 - nobody's secret
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
+        with contextlib.suppress(SocketIOError, OSError, TimeoutError):
+            await visit(url, f"demo-{seed % PEOPLE}", choose_room(dice, loop.time()), dice)
+
+
+async def run(url: str) -> None:
+    """Runs until SIGTERM or SIGINT; then everybody leaves."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = [_task(viewer(url, seed)) for seed in range(VIEWERS)]
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(work)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--presence", required=True, metavar="URL")
+    # The client library reports every refused connection with a traceback; here that is a retry.
+    logging.disable(logging.CRITICAL)
+    asyncio.run(run(parser.parse_args().presence))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
