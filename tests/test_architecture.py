@@ -124,7 +124,7 @@ def test_only_db_knows_the_driver():
 
 def test_no_file_is_longer_than_four_hundred_lines():
     """A file has one subject."""
-    sources = [p for p in _modules(*PACKAGES, "scripts", "tests")]
+    sources = _modules(*PACKAGES, "scripts", "tests")
     sources += [
         p for s in ("js", "css", "html") for p in (ROOT / "backend_api").rglob(f"*.{s}") if "vendor" not in p.parts
     ]

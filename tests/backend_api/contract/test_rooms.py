@@ -25,7 +25,7 @@ def test_everything_else_is_not(name):
 
 @given(st.from_regex(rooms.ROOM_PATTERN.replace("$", r"\Z"), fullmatch=True))
 def test_a_room_splits_into_its_kind_and_id(name):
-    """kind + ':' + id is the room again, and the id holds no colon."""
+    """A kind, a colon and an id make the room again; the id holds no colon."""
     assert rooms.is_room(name)
     assert f"{rooms.kind_of(name)}:{rooms.id_of(name)}" == name
     assert ":" not in rooms.id_of(name)

@@ -21,7 +21,8 @@ def test_three_figures_are_enough_for_a_part():
     [{"viewerCount": "3"}, {"viewerCount": 3.5}, {"viewerCount": -1}, {"viewerCount": True}, {"peakViewers": 2},
      {"avgViewers": float("nan")}, {"avgViewers": -1}, {"minViewers": 5}, {"sampleCount": 13}, {"surprise": 1},
      {"timestamp": "2026-11-21T10:00:00"}, {"timestamp": "yesterday"}, {"node": "a|b"}, {"node": ""}, {"boot": "7"},
-     {"room": "demo"}, {"room": {"$ne": ""}}, {"slots": [[0, 1, 1, 1, 1, 5, 5]] * 2}, {"slots": [[12, 1, 1, 1, 1, 5, 5]]},
+     {"room": "demo"}, {"room": {"$ne": ""}}, {"slots": [[0, 1, 1, 1, 1, 5, 5]] * 2},
+     {"slots": [[12, 1, 1, 1, 1, 5, 5]]},
      {"slots": [[0, 1, 2, 2, 1, 5, 5]]}, {"slots": [[0, 1, 1, 1, 1, 5, 6]]}, {"slots": [[0, 1, 1, 1, 1, 5]]},
      {"slots": [[0, 1, 1, 1, 1, 5, 5]], "node": None}],
 )  # fmt: skip
