@@ -75,8 +75,7 @@ class Stack:
         return self.wait_ended()
 
     def wait_ended(self) -> int:
-        code = self.process.wait(60)
-        return code
+        return self.process.wait(60)
 
     def token(self, *roles: str, **claims: object) -> str:
         secret = keyring.load(self.data).token_secret
@@ -86,12 +85,11 @@ class Stack:
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and JSON of a request to the backend, with the plain internal key unless headers say otherwise."""
-        key = {"X-Internal-Request": keyring.load(self.data).api_key}
+        if headers is None:
+            headers = {"X-Internal-Request": keyring.load(self.data).api_key}
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(
-            self.backend + path, data, {"Content-Type": "application/json", **(headers if headers is not None else key)},
-            method=method,
-        )  # fmt: skip
+        headers = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(self.backend + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, json.loads(answer.read())
