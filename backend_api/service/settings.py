@@ -114,8 +114,8 @@ class HttpSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)]
     public_url: HttpUrl | None = None
-    allowed_origins: list[Origin] = []
-    trusted_proxies: list[Network] = []
+    allowed_origins: tuple[Origin, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     log_level: LogLevel = "info"
 
 
@@ -135,7 +135,7 @@ class InternalSettings(Section):
 
     api_key: Secret | None = None
     accept_plain_key: bool = True
-    signing_keys: list[SigningKeySettings] = []
+    signing_keys: tuple[SigningKeySettings, ...] = ()
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
