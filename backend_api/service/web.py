@@ -29,6 +29,7 @@ REQUEST_ID_HEADER = "X-Request-Id"
 _REQUEST_ID = web.RequestKey("request_id", str)
 
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_host = re.compile(r"[A-Za-z0-9._-]*(:\d{0,5})?|\[[0-9A-Fa-f:.]+\](:\d{0,5})?")
 _broken_escape = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _control = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -137,6 +138,8 @@ def _guarding(allowed_origins: Collection[str]) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Serve) -> web.StreamResponse:
         _check_target(request.raw_path)
+        if not _host.fullmatch(request.headers.get("Host", "")):
+            raise BadRequest("The Host header is malformed.")
         origin = request.headers.get("Origin")
         refused = request.match_info.http_exception
         if request.method == "OPTIONS" and isinstance(refused, web.HTTPMethodNotAllowed):

@@ -218,6 +218,12 @@ async def test_a_credential_in_bytes_that_are_no_text_is_a_401(send, header):
     assert (await send(get(b"/things/a", header)))[0] == 401
 
 
+@pytest.mark.parametrize("host", [b"a b", b"[", b"\xff", b"a@b", b"a/b", b"a:b", b"a<script>", b"a:999999"])
+async def test_a_host_that_is_none_is_a_400(send, host):
+    """Pages say their own address by it."""
+    assert (await send(b"GET /things/a HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"))[0] == 400
+
+
 @pytest.mark.parametrize(
     "header", [b"Origin: \xff", b"X-Request-Id: \xff", b"X-Forwarded-For: \xff", b"Cookie: \xff=\xff"]
 )
