@@ -34,7 +34,7 @@ _OPTIONS: dict[str, Any] = {
     "maxPoolSize": 10,
     "serverSelectionTimeoutMS": 3_000,
     "connectTimeoutMS": 3_000,
-    "socketTimeoutMS": 20_000,
+    "socketTimeoutMS": 10_000,
     "waitQueueTimeoutMS": 5_000,
     "appName": "backend-api",
 }

@@ -31,6 +31,9 @@ PURE = [
         for name in ("access", "addresses", "csv", "layers", "origins", "targets", "tokens", "values")
     ),
     "backend_api/viewers/history.py",
+    "backend_api/viewers/keeping.py",
+    "backend_api/viewers/packing.py",
+    "backend_api/viewers/ranges.py",
     "presence_server/rooms.py",
     "presence_server/windows.py",
     "presence_server/limits.py",
