@@ -43,7 +43,10 @@ def _fault_of(slot: Slot) -> str | None:
 
 
 class RoomPart(Wire):
-    """One node's minute of a room that the path names; `timestamp` is any moment of it, None the current minute."""
+    """One node's minute of a room that the path names; `timestamp` is any moment of it, None the current minute.
+
+    (Of a signed request that is the minute in which it was signed.)
+    """
 
     timestamp: Timestamp | None = None
     viewer_count: Count
