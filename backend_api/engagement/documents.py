@@ -64,23 +64,29 @@ TRACK_STATS = Family(
 )
 GROUP_STATS = Family("group", "group_hourly_stats", {"day": "group_daily_stats", "month": "group_monthly_stats"})
 
-INDEXES = (
-    Index(PLAYS, ("trackId", "type", "timestamp")),
-    Index(PLAYS, ("playId",)),
-    *(Index(name, ("trackId", "timestamp")) for name in RAW if name != PLAYS),
-    *(Index(name, ("timestamp",)) for name in RAW),
-    Index(TRACKS, ("dirty",)),
-    Index(TRACKS, ("artistId",)),
-    Index(TRACK_LIKES, ("trackId", "liked")),
-    Index(PLAYLISTS, ("ownerId",)),
-    Index(INTENTS, ("at",)),
-    Index(TRACK_STATS.hours, ("periodStart",)),
-    *(
-        Index(name, (family.key, "periodStart"), unique=True)
-        for family in (TRACK_STATS, GROUP_STATS)
-        for name in (family.hours, *family.periods.values())
-    ),
-)
+
+def indexes(retention_seconds: int, *, embedded: bool) -> list[Index]:
+    """MongoDB removes old raw events itself; on the embedded database the purge does, by a plain index."""
+    by_time = [Index(name, ("timestamp",), expire_after_seconds=retention_seconds) for name in RAW]
+    if embedded:
+        by_time += [Index(name, ("timestamp",)) for name in RAW]
+    return [
+        Index(PLAYS, ("trackId", "type", "timestamp")),
+        Index(PLAYS, ("playId",)),
+        *(Index(name, ("trackId", "timestamp")) for name in RAW if name != PLAYS),
+        *by_time,
+        Index(TRACKS, ("dirty",)),
+        Index(TRACKS, ("artistId",)),
+        Index(TRACK_LIKES, ("trackId", "liked")),
+        Index(PLAYLISTS, ("ownerId",)),
+        Index(INTENTS, ("at",)),
+        Index(TRACK_STATS.hours, ("periodStart",)),
+        *(
+            Index(name, (family.key, "periodStart"), unique=True)
+            for family in (TRACK_STATS, GROUP_STATS)
+            for name in (family.hours, *family.periods.values())
+        ),
+    ]
 
 
 class Origin(NamedTuple):

@@ -4,8 +4,9 @@ Merging is commutative and associative, and everything that must be exact is an 
 completion in hundredths of a per cent. Averages are kept as sum and number, people as a set (`uniques`).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from heapq import nlargest
 from typing import Any, NamedTuple, Self
 
@@ -14,6 +15,9 @@ from backend_api.engagement.uniques import HASH_SPACE, People
 Raw = Mapping[str, Any]
 """A stored event (see `documents`)."""
 
+END_EARLY = timedelta(minutes=5)
+END_LATE = timedelta(days=1)
+"""How far before (clocks differ) and after its play an end is taken for that play's."""
 MAX_TRACKS = 2_000
 """How many tracks a group's breakdown names: those played most."""
 
@@ -95,8 +99,8 @@ def count(events: Iterable[Raw], ends: Iterable[Raw]) -> Figures:
     plays = [event for event in counted if event["type"] == "play"]
     likes = [event for event in counted if event["type"] == "like"]
     shares = [event for event in counted if event["type"] == "share"]
-    latest = latest_ends(ends)
-    played = Sums.total([Sums(), *(_play_sums(play, latest.get(play.get("playId", ""), play)) for play in plays)])
+    ended = Ends(ends)
+    played = Sums.total([Sums(), *(_play_sums(play, ended.of(play) or play) for play in plays)])
     kinds = Counter(event.get("action", event["type"]) for event in counted)
     return Figures(
         played._replace(
@@ -118,10 +122,19 @@ def count(events: Iterable[Raw], ends: Iterable[Raw]) -> Figures:
     )
 
 
-def latest_ends(ends: Iterable[Raw]) -> dict[str, Raw]:
-    """The end that counts of each play: the latest, for a page may go to sleep, end a play and wake up again."""
-    ordered = sorted(ends, key=lambda end: (end["timestamp"], end["_id"]))
-    return {end["playId"]: end for end in ordered if end.get("uncounted") is None}
+class Ends:
+    """Which end belongs to a play: the earliest that lies near enough to be its end."""
+
+    def __init__(self, ends: Iterable[Raw]) -> None:
+        self._ends: dict[tuple[str, str], list[Raw]] = defaultdict(list)
+        for end in sorted(ends, key=lambda end: (end["timestamp"], end["_id"])):
+            if end.get("uncounted") is None:
+                self._ends[end["trackId"], end["playId"]].append(end)
+
+    def of(self, play: Raw) -> Raw | None:
+        """None where nothing is known of it, or where the play has no id to be known by."""
+        candidates = self._ends.get((play["trackId"], play.get("playId", "")), ())
+        return next((end for end in candidates if -END_EARLY <= end["timestamp"] - play["timestamp"] <= END_LATE), None)
 
 
 def newest(number: int, recents: Iterable[Recent]) -> list[Recent]:
@@ -141,10 +154,10 @@ def to_document(figures: Figures) -> dict[str, Any]:
 
 def from_document(document: Mapping[str, Any]) -> Figures:
     """Of a document that was read without some of its fields, those are empty."""
-    breakdowns = (dict(document.get(name, ())) for name in _BREAKDOWNS)
+    sources, platforms, countries, tracks = (dict(document.get(name, ())) for name in _BREAKDOWNS)
     people = People.unpack(document.get("people", b""), document.get("bound", HASH_SPACE))
-    lists = ([Recent(*recent) for recent in document.get(name, ())] for name in _LISTS)
-    return Figures(Sums(*document["sums"]), *breakdowns, people, *lists)
+    plays, likes = ([Recent(*recent) for recent in document.get(name, ())] for name in _LISTS)
+    return Figures(Sums(*document["sums"]), sources, platforms, countries, tracks, people, plays, likes)
 
 
 _BREAKDOWNS = ("sources", "platforms", "countries", "tracks")
