@@ -3,10 +3,10 @@
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
-from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
+from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
@@ -14,7 +14,7 @@ Days = Annotated[int, Field(ge=1, le=36_500)]
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError("not a time zone of the IANA database, such as Europe/Berlin") from None
     return name
 
@@ -48,9 +48,9 @@ class ViewersSettings(Section):
 class BackendSettings(HttpSettings):
     """The table `[backend]`. With `internal_host`, what only services of ours may call is served there alone."""
 
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    port: Port = 8080
     internal_host: str | None = None
-    internal_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    internal_port: Port = 8081
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
@@ -58,10 +58,25 @@ class BackendSettings(HttpSettings):
     viewers: ViewersSettings = ViewersSettings()
 
 
+class SocketPeer(BaseModel):
+    """Where presence's sockets are, beneath its URL."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    path: str = "/socket.io/"
+
+
+class PresencePeer(Peer):
+    """What pages must know to reach presence."""
+
+    public_url: HttpUrl = "http://127.0.0.1:8090"
+    socket: SocketPeer = SocketPeer()
+
+
 class Root(Section):
     """The whole configuration as the backend reads it."""
 
     backend: BackendSettings = BackendSettings()
-    presence: Peer = Peer()
+    presence: PresencePeer = PresencePeer()
     internal: InternalSettings
     auth: AuthSettings
