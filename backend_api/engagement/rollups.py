@@ -147,7 +147,7 @@ def to_document(figures: Figures) -> dict[str, Any]:
         "sums": list(figures.sums),
         **{name: [list(pair) for pair in getattr(figures, name).items()] for name in _BREAKDOWNS},
         "people": figures.people.pack(),
-        "bound": figures.people.bound,
+        **({} if figures.people.is_exact else {"bound": figures.people.bound}),
         **{name: [list(recent) for recent in getattr(figures, name)] for name in _LISTS},
     }
 
