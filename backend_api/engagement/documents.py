@@ -82,7 +82,7 @@ def indexes(retention_seconds: int, *, embedded: bool) -> list[Index]:
         Index(INTENTS, ("at",)),
         Index(TRACK_STATS.hours, ("periodStart",)),
         *(
-            Index(name, (family.key, "periodStart"), unique=True)
+            Index(name, (family.key, "periodStart"))
             for family in (TRACK_STATS, GROUP_STATS)
             for name in (family.hours, *family.periods.values())
         ),

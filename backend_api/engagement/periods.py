@@ -15,7 +15,8 @@ HOUR_SECONDS = 3_600
 DAY_SECONDS = 86_400
 
 Period = Literal["day", "week", "month", "year"]
-Grain = Literal["raw", "hour", "day", "month"]
+Step = Literal["hour", "day", "month"]
+Grain = Literal["raw", Step]
 
 ROLLING_SECONDS: dict[TimeRange, int] = {
     "24h": DAY_SECONDS,
@@ -24,7 +25,7 @@ ROLLING_SECONDS: dict[TimeRange, int] = {
     "90d": 90 * DAY_SECONDS,
     "1y": 365 * DAY_SECONDS,
 }
-STEP: dict[TimeRange, Literal["hour", "day", "month"]] = {
+STEP: dict[TimeRange, Step] = {
     "24h": "hour",
     "7d": "day",
     "30d": "day",
@@ -85,14 +86,14 @@ class Calendar:
             yield day
             day = next_day(day)
 
-    def floor(self, at: float, grain: Literal["hour", "day", "month"]) -> float:
+    def floor(self, at: float, grain: Step) -> float:
         """The start of the piece that `at` falls into."""
         if grain == "hour":
             return self.slot_start(self.slot_of(at))
         day = self.day_of(at)
         return self.start_of(day if grain == "day" else first_day("month", day))
 
-    def ceil(self, at: float, grain: Literal["hour", "day", "month"]) -> float:
+    def ceil(self, at: float, grain: Step) -> float:
         """The first start of a piece at or after `at`."""
         start_at = self.floor(at, grain)
         if start_at == at:
@@ -102,9 +103,9 @@ class Calendar:
         day = self.day_of(at)
         return self.start_of(next_day(day) if grain == "day" else end_day("month", day))
 
-    def cover(self, start_at: float, end_at: float, coarsest: Literal["hour", "day", "month"]) -> list[Stretch]:
+    def cover(self, start_at: float, end_at: float, coarsest: Step) -> list[Stretch]:
         """The range as the fewest pieces no coarser than `coarsest`; what is finer than an hour has to be read raw."""
-        grains: list[Literal["hour", "day", "month"]] = ["hour", "day", "month"]
+        grains: list[Step] = ["hour", "day", "month"]
         grains = grains[: grains.index(coarsest) + 1]
         left, right = [start_at], [end_at]
         for grain in grains:

@@ -129,6 +129,18 @@ class Tracks:
         document = await self._collection.find_one({"_id": track}, fields)
         return None if document is None else (_counters(document), document.get("dirty", False))
 
+    async def days_of(self, track: str) -> list[date]:
+        """The days of which a track has totals that may still change."""
+        document = await self._collection.find_one({"_id": track}, {"days": 1}) or {}
+        return [date.fromisoformat(day) for day in document.get("days", {})]
+
+    async def totals_before(self, track: str, day: date) -> Totals:
+        """What a track had before a day: what is sealed, and what soon will be."""
+        document = await self._collection.find_one({"_id": track}, {"sealed": 1, "days": 1}) or {}
+        columns = [t for name, t in document.get("days", {}).items() if name < day.isoformat()]
+        sealed = [document.get("sealed", {}).get(name, 0) for name in COUNTED]
+        return [sum(column) for column in zip(sealed, *columns, strict=True)]
+
     async def waiting(self, tracks: Several[str] | None) -> tuple[int, float | None]:
         """How many events of these tracks (None: of all) are pending, and since when the first one is."""
         fields = {"open": 1}
