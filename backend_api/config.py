@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
+from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -56,6 +57,7 @@ class BackendSettings(HttpSettings):
     public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
     mongo: MongoSettings = MongoSettings()
     viewers: ViewersSettings = ViewersSettings()
+    engagement: EngagementSettings = EngagementSettings()
 
 
 class SocketPeer(BaseModel):

@@ -57,15 +57,26 @@ class Folder:
     """Recounts what is marked. One process runs it; a second one beside it does no harm."""
 
     def __init__(
-        self, mongo: Mongo, roller: Roller, recovery: Recovery, retention: Retention, now: Callable[[], float]
+        self,
+        mongo: Mongo,
+        roller: Roller,
+        recovery: Recovery,
+        retention: Retention,
+        now: Callable[[], float],
+        registry: CollectorRegistry,
     ) -> None:
+        self._metrics = FoldMetrics(registry)
         self._tracks, self._likes, self._catalogue = Tracks(mongo), TrackLikes(mongo), Catalogue(mongo)
         self._roller = roller
         self._recovery = recovery
         self._retention = retention
         self._now = now
 
-    async def run(self) -> Folded:
+    async def run(self) -> None:
+        """One round, as a job."""
+        self._metrics.add(await self.fold())
+
+    async def fold(self) -> Folded:
         """One round over what is marked now."""
         recovered = await self._recovery.run()
         tracks = await self._tracks.open_ones(await self._tracks.open_ids(TRACKS_PER_RUN))

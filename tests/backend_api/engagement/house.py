@@ -3,6 +3,8 @@
 from datetime import UTC
 from types import SimpleNamespace
 
+from prometheus_client import CollectorRegistry
+
 from backend_api.contract.events import TrackEntry
 from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import Origin, indexes
@@ -31,7 +33,7 @@ class House:
         self.roller = Roller(self.raw, self.stats, self.calendar, clock)
         self.ingest = Ingest(mongo, self.retention, clock)
         recovery = Recovery(mongo, self.ingest, self.calendar, clock)
-        self.folder = Folder(mongo, self.roller, recovery, self.retention, clock)
+        self.folder = Folder(mongo, self.roller, recovery, self.retention, clock, CollectorRegistry())
 
     async def start(self, **artists):
         """The indexes, and tracks by artist: `start(a=["t1", "t2"])`."""
@@ -58,7 +60,7 @@ class House:
         )
 
     async def fold(self):
-        return await self.folder.run()
+        return await self.folder.fold()
 
     async def counters(self, track):
         counters, _ = await self.tracks.counters(track)
