@@ -29,6 +29,7 @@ PURE = [
     "backend_api/service/tokens.py",
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
+    "backend_api/engagement/analytics.py",
     "backend_api/engagement/periods.py",
     "backend_api/engagement/rollups.py",
     "backend_api/engagement/uniques.py",

@@ -15,9 +15,7 @@ from backend_api.contract.events import (
     TopTrack,
 )
 from backend_api.contract.wire import at as time_of
-from backend_api.engagement.documents import ratio
-from backend_api.engagement.rollups import Figures, Recent, Sums
-from backend_api.engagement.stats import Piece
+from backend_api.engagement.rollups import Figures, Piece, Recent, Sums, ratio
 
 TOP_TRACKS = 5
 

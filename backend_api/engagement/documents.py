@@ -24,7 +24,7 @@ from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Index
 from backend_api.engagement.events import Event, completion_of, is_skipped
 from backend_api.engagement.periods import Period
-from backend_api.engagement.rollups import Figures, Sums, to_document
+from backend_api.engagement.rollups import Figures, Sums, ratio, to_document
 
 PLAYS = "play_events"
 RAW_OF: Mapping[type[AnyEvent], str] = {
@@ -164,10 +164,6 @@ def named(figures: Figures) -> Document:
         "skipRate": ratio(sums.skipped, sums.ended, 4),
         "replayRate": ratio(sums.replayed, sums.plays, 4),
     }
-
-
-def ratio(part: float, whole: int, digits: int) -> float | None:
-    return round(part / whole, digits) if whole else None
 
 
 def day_totals(sums: Sums) -> list[int]:

@@ -15,8 +15,8 @@ from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STATS, Family, artist_group
 from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Step, Stretch
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import Figures, Sums, count
-from backend_api.engagement.stats import Piece, Stats
+from backend_api.engagement.rollups import Figures, Piece, Sums, count
+from backend_api.engagement.stats import Stats
 from backend_api.engagement.tracks import Tracks
 
 

@@ -93,6 +93,13 @@ class Figures(NamedTuple):
         return self._replace(tracks={track_id: self.sums.plays} if self.sums.plays else {})
 
 
+class Piece(NamedTuple):
+    """The figures of one hour, day or month, or of a part of an hour; `start_at` is Unix seconds."""
+
+    start_at: float
+    figures: Figures
+
+
 def count(events: Iterable[Raw], ends: Iterable[Raw]) -> Figures:
     """The figures of raw events other than ends; `ends` may hold any, and complete the plays they belong to."""
     counted = [event for event in events if event.get("uncounted") is None]
@@ -135,6 +142,11 @@ class Ends:
         """None where nothing is known of it, or where the play has no id to be known by."""
         candidates = self._ends.get((play["trackId"], play.get("playId", "")), ())
         return next((end for end in candidates if -END_EARLY <= end["timestamp"] - play["timestamp"] <= END_LATE), None)
+
+
+def ratio(part: float, whole: int, digits: int) -> float | None:
+    """None where there is nothing to divide by."""
+    return round(part / whole, digits) if whole else None
 
 
 def newest(number: int, recents: Iterable[Recent]) -> list[Recent]:

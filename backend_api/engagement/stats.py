@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import NamedTuple
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
@@ -11,17 +10,10 @@ from backend_api.db import Document, Mongo
 from backend_api.engagement.documents import TRACK_STATS, Family, hour_key, stats_document, stats_id
 from backend_api.engagement.periods import Calendar, Period
 from backend_api.engagement.raw import chunks
-from backend_api.engagement.rollups import Figures, from_document, to_document
+from backend_api.engagement.rollups import Figures, Piece, from_document, to_document
 
 Hours = dict[int, Figures]
 """The figures of a day by its hours; an hour without events is missing."""
-
-
-class Piece(NamedTuple):
-    """The figures of one hour, day or month; `start_at` is Unix seconds."""
-
-    start_at: float
-    figures: Figures
 
 
 class Stats:
