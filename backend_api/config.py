@@ -6,13 +6,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
-<<<<<<< HEAD
 from backend_api.engagement.settings import EngagementSettings
-from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
-=======
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
 from backend_api.service.values import HttpUrl, Port
->>>>>>> main
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
