@@ -1,5 +1,6 @@
 """The raw events: inserted once by their id, read in stretches of time, removed when they are too old."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection as Several
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,15 +66,14 @@ class RawEvents:
 
     async def between(self, tracks: Several[str] | None, start_at: float, end_at: float, limit: int) -> list[Raw]:
         """Everything but ends, of some tracks or (None) of all; at most `limit` of each collection."""
-        events: list[Raw] = []
-        for name, collection in self._collections.items():
-            query: Document = {"timestamp": _range(start_at, end_at)}
-            if name == PLAYS and tracks is not None:
-                query["type"] = "play"
-            for chosen in _chosen(tracks):
-                cursor = collection.find(chosen | query, _PROJECTION[name]).batch_size(READ_AT_ONCE)
-                events += await (cursor.limit(limit) if limit else cursor).to_list(None)
-        return [event for event in events if event["type"] != "playEnd"]
+        found = await asyncio.gather(
+            *(
+                self._read(name, chosen | {"timestamp": _range(start_at, end_at)}, limit)
+                for name in self._collections
+                for chosen in _chosen(name, tracks)
+            )
+        )
+        return [event for events in found for event in events if event["type"] != "playEnd"]
 
     async def ends_of(self, events: Iterable[Raw], start_at: float, end_at: float) -> list[Raw]:
         """The ends that may belong to the plays among these events of the given stretch."""
@@ -81,9 +81,7 @@ class RawEvents:
         near = _range(start_at - END_EARLY.total_seconds(), end_at + NEAR_END_SECONDS)
         ends: list[Raw] = []
         for track in {play["trackId"] for play in plays}:
-            query = {"trackId": track, "type": "playEnd", "timestamp": near}
-            cursor = self._plays.find(query, _PROJECTION[PLAYS]).batch_size(READ_AT_ONCE)
-            ends += await cursor.to_list(None)
+            ends += await self._read(PLAYS, {"trackId": track, "type": "playEnd", "timestamp": near}, 0)
         found = Ends(ends)
         missing = {play["playId"] for play in plays if found.of(play) is None}
         for some in chunks(missing):
@@ -103,6 +101,10 @@ class RawEvents:
         """When the oldest event of a collection happened."""
         first = await self._collections[name].find({}, {"timestamp": 1}).sort("timestamp", 1).limit(1).to_list(1)
         return first[0]["timestamp"].timestamp() if first else None
+
+    async def _read(self, name: str, query: Document, limit: int) -> list[Document]:
+        cursor = self._collections[name].find(query, _PROJECTION[name]).batch_size(READ_AT_ONCE)
+        return await (cursor.limit(limit) if limit else cursor).to_list(None)
 
     async def _by_play_id(self, play_ids: Iterable[str], kind: str) -> list[Document]:
         query = {"playId": {"$in": list(play_ids)}, "type": kind}
@@ -133,8 +135,11 @@ def duplicates_in(error: BulkWriteError) -> set[int]:
     return {item["index"] for item in failed}
 
 
-def _chosen(tracks: Several[str] | None) -> list[Document]:
-    return [{}] if tracks is None else [{"trackId": track} for track in tracks]
+def _chosen(name: str, tracks: Several[str] | None) -> list[Document]:
+    if tracks is None:
+        return [{}]
+    kind = {"type": "play"} if name == PLAYS else {}
+    return [{"trackId": track, **kind} for track in tracks]
 
 
 def _range(start_at: float, end_at: float) -> Document:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from backend_api.service.settings import Secret, Section
+from backend_api.service.settings import Section
+from backend_api.service.values import Secret
 
 Days = Annotated[int, Field(ge=2, le=3_650)]
 

@@ -19,6 +19,9 @@ from backend_api.engagement.documents import COUNTED, TRACKS, hour_key
 from backend_api.engagement.periods import Slot
 from backend_api.engagement.raw import chunks
 
+DAYS_PER_UPDATE = 31
+"""The embedded database is quadratic in the fields of one update."""
+
 Totals = Sequence[int]
 """The sums COUNTED, in that order."""
 
@@ -66,12 +69,14 @@ class Tracks:
 
     async def reopen(self, tracks: Iterable[str], days: Iterable[date], mark: str, now: float) -> None:
         """Has every hour of these days recounted."""
-        opened: Document = {"dirty": True}
-        for day in days:
-            opened |= {f"open.{day}.m": mark, f"open.{day}.all": True, f"open.{day}.at": now}
-        for some in chunks(tracks):
-            updates = [UpdateOne({"_id": track}, {"$set": opened}) for track in some]
-            await self._collection.bulk_write(updates, ordered=False)
+        wanted, ids = list(days), list(tracks)
+        for first in range(0, len(wanted), DAYS_PER_UPDATE):
+            opened: Document = {"dirty": True}
+            for day in wanted[first : first + DAYS_PER_UPDATE]:
+                opened |= {f"open.{day}.m": mark, f"open.{day}.all": True, f"open.{day}.at": now}
+            for some in chunks(ids):
+                updates = [UpdateOne({"_id": track}, {"$set": opened}) for track in some]
+                await self._collection.bulk_write(updates, ordered=False)
 
     async def open_ids(self, limit: int) -> list[str]:
         found = self._collection.find({"dirty": True}, {"_id": 1}).limit(limit)
