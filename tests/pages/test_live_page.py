@@ -178,3 +178,15 @@ async def test_reduced_motion_is_respected(visit, room):
     await shows(page, 2)
     assert await page.evaluate("document.getAnimations().length") == 0
     assert await page.locator(".count").evaluate("(element) => getComputedStyle(element).animationName") == "none"
+
+
+async def test_leaving_and_coming_back_by_the_browser_counts_again(visit, room):
+    """Another page in the same tab is no viewer; the Back button brings one viewer back, not two."""
+    page = await visit(f"/live/{room}")
+    other = await visit(f"/live/{room}", beside=page)
+    await shows(page, 2)
+    await other.get_by_role("link", name="History").click()
+    await shows(page, 1)
+    await other.go_back()
+    await shows(other, 2)
+    await shows(page, 2)
