@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
+from backend_api.contract.rooms import RoomKind
 from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
 from backend_api.service.values import HttpUrl, Port
@@ -55,7 +55,6 @@ class BackendSettings(HttpSettings):
     internal_port: Port = 8081
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
     mongo: MongoSettings = MongoSettings()
     viewers: ViewersSettings = ViewersSettings()
     engagement: EngagementSettings = EngagementSettings()

@@ -26,7 +26,10 @@ IMPURE = {
 }
 PURE = [
     "backend_api/contract",
-    "backend_api/service/tokens.py",
+    *(
+        f"backend_api/service/{name}.py"
+        for name in ("access", "addresses", "csv", "layers", "origins", "targets", "tokens", "values")
+    ),
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
     "backend_api/engagement/analytics.py",
@@ -39,6 +42,9 @@ PURE = [
     "presence_server/rooms.py",
     "presence_server/windows.py",
     "presence_server/limits.py",
+    "presence_server/sampler.py",
+    "presence_server/expiries.py",
+    "presence_server/reports.py",
     "presence_server/engine/frames.py",
     "presence_server/engine/packets.py",
 ]

@@ -231,9 +231,9 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
 
     def left(self, member: Member, reason: str) -> Pending:
         """Tell the handler that the member is gone, once, and forget it."""
-        self.manager.deafened(member)
         if member.state == CONNECTED:
             member.state = LEAVING
+            self.manager.deafened(member)
         elif member.state not in (LEAVING, LEFT):
             self.manager.remove(member)
             return None
