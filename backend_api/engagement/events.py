@@ -156,4 +156,5 @@ def _derived_id(sent: AnyEvent) -> str:
 
 def _digest(sent: AnyEvent) -> bytes:
     content: dict[str, Any] = sent.model_dump(exclude={"event_id"}, exclude_none=True)
+    content["timestamp"] = sent.timestamp.timestamp()
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()

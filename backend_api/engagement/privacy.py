@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 MAX_USER_AGENT = 300
 
 _BOT = re.compile(
-    r"bot\b|bot[/;_-]|crawl|spider|slurp|preview|facebookexternalhit|whatsapp/|telegram|embedly|curl/|wget/|python-|"
+    r"(?<!cu)bot\b|(?<!cu)bot[/;_-]|crawl|spider|slurp|preview|facebookexternalhit|whatsapp/|telegram|embedly|curl/|wget/|python-|"
     r"go-http|java/|okhttp|scrapy|lighthouse|pingdom|uptime|monitor",
     re.IGNORECASE,
 )

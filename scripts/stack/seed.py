@@ -1,4 +1,4 @@
-"""`scripts/seed_demo`: a month of engagement and a week of viewers, sent to a running backend like anybody's data.
+"""`scripts/seed_demo`: two months of engagement and a week of viewers, sent to a running backend like anybody's data.
 
 Every day's data has its own ids: running it again adds what is missing up to now and nothing else.
 """
@@ -21,6 +21,8 @@ from scripts.stack.seed_data import ARTISTS, DAY_SECONDS, HOUR_SECONDS, ROOMS, T
 
 AT_ONCE = 1_000
 MONTH_DAYS = 30
+ENGAGEMENT_DAYS = 60
+"""Twice a month, so that a month can be compared with the one before."""
 VIEWER_DAYS = 6
 """Minutes are taken for a little longer than that."""
 
@@ -56,10 +58,10 @@ async def _name(backend: Backend, known: Sequence[Track]) -> None:
 
 
 def _events(known: Sequence[Track], now: float, number: int) -> Iterator[dict[str, Any]]:
-    """The last month, a little more going on from day to day; nothing later than now."""
+    """The last two months, a little more going on from day to day; nothing later than now."""
     today_at = now // DAY_SECONDS * DAY_SECONDS
-    for ago in range(MONTH_DAYS, -1, -1):
-        growing = 1.2 - 0.4 * ago / MONTH_DAYS
+    for ago in range(ENGAGEMENT_DAYS, -1, -1):
+        growing = 1.1 - 0.4 * ago / ENGAGEMENT_DAYS
         for event in plays(known, today_at - ago * DAY_SECONDS, round(number / MONTH_DAYS * growing)):
             if event["timestamp"] < now * 1_000:
                 yield event
@@ -79,9 +81,9 @@ def _batches(items: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/seed_demo", description="Fills a running local stack with a month of believable data."
+        prog="scripts/seed_demo", description="Fills a running local stack with two months of believable data."
     )
-    parser.add_argument("--plays", type=int, default=20_000, metavar="N", help="plays in the month (20,000)")
+    parser.add_argument("--plays", type=int, default=12_000, metavar="N", help="plays a month (12,000)")
     add_options(parser)
     return parser.parse_args(argv)
 

@@ -121,7 +121,7 @@ async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, a
     page = await visit("/admin/stats", token=services.token("admin"))
     await page.select_option("#whose", f"artistId={artist}")
     await expect(page.locator('[data-show="plays"]')).to_have_text("3")
-    await expect(page.locator('[data-show="completion"]')).to_have_text("50.0 %")
+    await expect(page.locator('[data-show="duration-note"]')).to_have_text("50.0 % of the track")
     await page.select_option("#whose", f"trackId={artist}-1")
     await expect(page.locator('[data-show="plays"]')).to_have_text("2")
     await expect(page.locator('[data-show="subject"]')).to_contain_text(HOSTILE)

@@ -13,6 +13,8 @@ export const count = (value) => formatCount(value);
 export const percent = (value) => (value === null ? '–' : `${formatAverage(value)} %`);
 export const share = (fraction) => percent(fraction === null ? null : fraction * 100);
 
+export const completionWords = (value) => (value === null ? '' : `${percent(value)} of the track`);
+
 /** `1:34`; a dash where nothing is known. */
 export function minutes(seconds) {
   if (seconds === null) return '–';

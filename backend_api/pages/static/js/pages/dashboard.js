@@ -2,7 +2,7 @@
 
 import { ApiError, callApi } from '../api.js';
 import { enterState, everyMinute, find, make, show } from '../dom.js';
-import { chosenRange, count, curve, fillFacts, freshnessWords, growthWords, minutes, percent, rangeWords, share } from '../engagement.js';
+import { chosenRange, completionWords, count, curve, fillFacts, freshnessWords, growthWords, minutes, percent, rangeWords, share } from '../engagement.js';
 import { formatClock, formatStart } from '../format.js';
 import { askForToken, startSession } from '../session.js';
 import { currentToken } from '../token.js';
@@ -61,7 +61,7 @@ function showTiles({ overview, growth, exact }, range) {
   show('saves', count(overview.totalSaves));
   show('downloads', count(overview.totalDownloads));
   show('duration', minutes(overview.avgDuration));
-  show('duration-note', overview.avgCompletionRate === null ? '' : `${percent(overview.avgCompletionRate)} of the track`);
+  show('duration-note', completionWords(overview.avgCompletionRate));
   show('tracks', count(overview.totalTracks));
 }
 

@@ -2,7 +2,7 @@
 
 import { ApiError, callApi } from '../api.js';
 import { enterState, find, make, show } from '../dom.js';
-import { chosenRange, count, curve, fillFacts, freshnessWords, minutes, percent, rangeWords, share } from '../engagement.js';
+import { chosenRange, completionWords, count, curve, fillFacts, freshnessWords, minutes, rangeWords, share } from '../engagement.js';
 import { formatClock } from '../format.js';
 import { askForToken, startSession } from '../session.js';
 import { currentToken } from '../token.js';
@@ -83,7 +83,7 @@ function showTiles(found) {
   show('people', count(found.uniquePlays));
   show('people-note', found.exact ? 'counted' : 'estimated');
   show('duration', minutes(found.avgDuration));
-  show('completion', percent(found.avgCompletionRate));
+  show('duration-note', completionWords(found.avgCompletionRate));
   show('skips', share(found.skipRate));
   show('skips-note', 'under 20 seconds');
   show('likes', count(found.totalLikes));
