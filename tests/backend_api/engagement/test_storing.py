@@ -2,8 +2,13 @@
 
 from datetime import date
 
+import pytest
+
 from backend_api.engagement.documents import GROUP_STATS, TRACK_STATS
 from backend_api.engagement.events import Sender
+from backend_api.engagement.upkeep import Upkeep
+from tests.backend_api.engagement.crashing import Crash, Crashing
+from tests.backend_api.engagement.house import House
 
 GUEST = Sender(user_id=None, is_trusted=False, has_consent=True, is_bot=False)
 BOT = Sender(user_id=None, is_trusted=False, has_consent=True, is_bot=True)
@@ -133,3 +138,64 @@ async def test_days_that_can_no_longer_change_become_one_sum(house, event):
         await house.tracks.seal(date(2026, 11, 1))
     assert await house.counters("t1") == (2, 0, 0, 0)
     assert list((await house.mongo["tracks"].find_one({"_id": "t1"}))["days"]) == ["2026-11-21"]
+
+
+async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(house, event):
+    """The events are there, the marks are not: sending them again is enough."""
+    crashing = Crashing(house.mongo)
+    cut_off = House(crashing, house.clock)
+    batch = [event("play", eventId="e1"), event("like", eventId="e2")]
+    await cut_off.catalogue.known(["t1"])
+    crashing.arm(3)  # the intent and two inserts pass
+    with pytest.raises(Crash):
+        await cut_off.send(*batch)
+    assert (await house.send(*batch)).duplicates == 2
+    folded = await house.fold()
+    assert await house.counters("t1") == (1, 1, 0, 0)
+    assert (folded.recovered, folded.corrected) == (0, 1)
+
+
+async def test_what_recovery_sets_right_is_told(house, event, clock):
+    """A batch that was cut off and never sent again is taken up once it is old, and its day is counted as corrected."""
+    crashing = Crashing(house.mongo)
+    cut_off = House(crashing, house.clock)
+    await cut_off.catalogue.known(["t1"])
+    crashing.arm(2)
+    with pytest.raises(Crash):
+        await cut_off.send(event("play", eventId="e1"))
+    assert (await house.fold()).recovered == 0
+    clock.at += 121
+    folded = await house.fold()
+    assert (folded.recovered, folded.corrected) == (1, 1)
+    assert await house.counters("t1") == (1, 0, 0, 0)
+
+
+async def test_a_day_whose_events_are_going_keeps_its_totals(house, event, clock):
+    """Nothing is recounted from half a day; what is pending is added."""
+    await house.send(event("play", eventId="e1", ago=87 * 86_400))
+    await house.fold()
+    await house.send(event("play", eventId="e2", ago=87 * 86_400))
+    clock.at += 5 * 86_400
+    await house.mongo["play_events"].delete_many({})
+    await house.fold()
+    assert await house.counters("t1") == (2, 0, 0, 0)
+
+
+async def test_the_purge_removes_what_is_too_old_and_nothing_else(house, event, clock):
+    """An hour of events at once, with a rest in between."""
+    for days in (1, 80, 85):
+        await house.send(event("play", eventId=f"e{days}", ago=days * 86_400))
+    await house.fold()
+    clock.at += 8 * 86_400
+    rests = []
+
+    async def rest(seconds):
+        rests.append(seconds)
+
+    upkeep = Upkeep(house.mongo, house.roller, house.retention, clock, purges=True)
+    await upkeep.purge("play_events", rest)
+    left = await house.mongo["play_events"].find().to_list(None)
+    assert [one["_id"] for one in left] == ["e1", "e80"]
+    assert len(rests) == 1
+    await house.tracks.seal(house.retention.first_open_day(clock()))
+    assert await house.counters("t1") == (3, 0, 0, 0)
