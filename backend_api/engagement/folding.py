@@ -85,10 +85,10 @@ class Folder:
         await self._group(tracks, slots)
         days = corrected = 0
         for track in tracks:
-            for day in self._chosen(track):
-                new = totals[track.track_id].get(day.day, _expected(track, day))
-                days += await self._tracks.fold(track.track_id, day, new, self._now())
-                corrected += new != _expected(track, day)
+            found = totals[track.track_id]
+            closing = [(day, found.get(day.day, _expected(track, day))) for day in self._chosen(track)]
+            days += await self._tracks.fold(track.track_id, closing, self._now())
+            corrected += sum(new != _expected(track, day) for day, new in closing)
             if track.likes_mark is not None:
                 likers = await self._likes.likers(track.track_id)
                 await self._tracks.fold_likes(track.track_id, track.likes_mark, likers)

@@ -91,21 +91,20 @@ class Tracks:
             found += [_open_track(document) for document in await cursor.to_list(None)]
         return found
 
-    async def fold(self, track: str, day: OpenDay, totals: Totals, now: float) -> bool:
-        """Closes the day with its recounted totals, if nobody has marked it since; whether that was so."""
-        seen = {"_id": track, f"open.{day.day}.m": day.mark}
-        change: Document = {"$unset": {f"open.{day.day}": ""}}
-        if any(totals):
-            change["$set"] = {f"days.{day.day}": list(totals)}
-        else:
-            change["$unset"][f"days.{day.day}"] = ""
-        if (await self._collection.update_one(seen, change)).matched_count:
-            return True
-        # Closed by another process in the meantime: what was written here may be older than what that one wrote.
-        closed = {"_id": track, f"open.{day.day}": {"$exists": False}}
-        again = {"dirty": True, f"open.{day.day}": {"m": day.mark, "all": True, "at": now}}
-        await self._collection.update_one(closed, {"$set": again})
-        return False
+    async def fold(self, track: str, days: Sequence[tuple[OpenDay, Totals]], now: float) -> int:
+        """Closes days with their recounted totals, each only if nobody has marked it since; how many were closed."""
+        closed = 0
+        for first in range(0, len(days), DAYS_PER_UPDATE):
+            some = days[first : first + DAYS_PER_UPDATE]
+            if await self._close_all(track, some):
+                closed += len(some)
+                continue
+            for day, totals in some:
+                if await self._close_all(track, [(day, totals)]):
+                    closed += 1
+                else:
+                    await self._mark_if_closed(track, day, now)
+        return closed
 
     async def fold_likes(self, track: str, mark: str, likers: int) -> None:
         """Sets how many people like the track, if nothing was changed since the mark was read."""
@@ -163,6 +162,23 @@ class Tracks:
         """How many days of tracks are open."""
         documents = self._collection.find({"dirty": True}, {"open": 1})
         return sum([len(document.get("open", {})) async for document in documents])
+
+    async def _close_all(self, track: str, days: Sequence[tuple[OpenDay, Totals]]) -> bool:
+        seen = {"_id": track, **{f"open.{day.day}.m": day.mark for day, _ in days}}
+        return (await self._collection.update_one(seen, _closing(days))).matched_count > 0
+
+    async def _mark_if_closed(self, track: str, day: OpenDay, now: float) -> None:
+        """Closed by another process in the meantime: what was written here may be older than what that one wrote."""
+        closed = {"_id": track, f"open.{day.day}": {"$exists": False}}
+        again = {"dirty": True, f"open.{day.day}": {"m": day.mark, "all": True, "at": now}}
+        await self._collection.update_one(closed, {"$set": again})
+
+
+def _closing(days: Sequence[tuple[OpenDay, Totals]]) -> Document:
+    kept = {f"days.{day.day}": list(totals) for day, totals in days if any(totals)}
+    gone = {f"days.{day.day}": "" for day, totals in days if not any(totals)}
+    change: Document = {"$unset": {**{f"open.{day.day}": "" for day, _ in days}, **gone}}
+    return change | {"$set": kept} if kept else change
 
 
 def _opening(change: Change, mark: str, now: float) -> Document:

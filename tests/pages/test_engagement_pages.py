@@ -14,7 +14,8 @@ COLLECT = """
   async ([options, position]) => {
     const { collectEvents } = await import('/static/client/events.js');
     window.stats = collectEvents(options);
-    window.play = (track) => window.stats.trackPlayStart(track, { source: 'search', trackDuration: 100, position: () => position });
+    const play = { source: 'search', trackDuration: 100, position: () => position };
+    window.play = (track) => window.stats.trackPlayStart(track, play);
   }
 """
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -84,7 +85,9 @@ async def test_what_could_not_be_sent_is_kept_over_a_reload(visit, services, art
     kept = await page.evaluate("Object.entries(localStorage).filter(([name]) => name.startsWith('presence.events.'))")
     assert [event["type"] for event in json.loads(kept[0][1])["events"]] == ["download"]
     await page.context.set_offline(False)
-    age = "([name, text]) => localStorage.setItem(name, JSON.stringify({ ...JSON.parse(text), at: Date.now() - 60_000 }))"
+    age = """([name, text]) => {
+      localStorage.setItem(name, JSON.stringify({ ...JSON.parse(text), at: Date.now() - 60_000 }));
+    }"""
     await page.goto(f"{services.backend}/docs")
     await page.evaluate(age, kept[0])
     await page.goto(services.backend)
