@@ -20,6 +20,8 @@ KEYS_PER_QUERY = 100
 """The embedded database is quadratic in the keys of an `$in`."""
 READ_AT_ONCE = 2_000
 """Documents per answer of a cursor: decoding more would hold up the loop."""
+FEW_PLAYS = 200
+"""The ends of so few plays are looked up at once."""
 NEAR_END_SECONDS = 900
 """Most plays have ended by then; the ends of the others are looked up one by one."""
 
@@ -73,20 +75,19 @@ class RawEvents:
                 for chosen in _chosen(name, tracks)
             )
         )
-        return [event for events in found for event in events if event["type"] != "playEnd"]
+        return [event for events in found for event in events]
 
     async def ends_of(self, events: Iterable[Raw], start_at: float, end_at: float) -> list[Raw]:
         """The ends that may belong to the plays among these events of the given stretch."""
         plays = [event for event in events if event["type"] == "play" and "playId" in event]
+        if len(plays) <= FEW_PLAYS:
+            return await self._ends_by_id({play["playId"] for play in plays})
         near = _range(start_at - END_EARLY.total_seconds(), end_at + NEAR_END_SECONDS)
         ends: list[Raw] = []
         for track in {play["trackId"] for play in plays}:
             ends += await self._read(PLAYS, {"trackId": track, "type": "playEnd", "timestamp": near}, 0)
         found = Ends(ends)
-        missing = {play["playId"] for play in plays if found.of(play) is None}
-        for some in chunks(missing):
-            ends += await self._by_play_id(some, "playEnd")
-        return ends
+        return ends + await self._ends_by_id({play["playId"] for play in plays if found.of(play) is None})
 
     async def likes_of(self, track: str, start_at: float, end_at: float) -> list[Document]:
         """The likes of a track that count."""
@@ -101,6 +102,9 @@ class RawEvents:
         """When the oldest event of a collection happened."""
         first = await self._collections[name].find({}, {"timestamp": 1}).sort("timestamp", 1).limit(1).to_list(1)
         return first[0]["timestamp"].timestamp() if first else None
+
+    async def _ends_by_id(self, play_ids: set[str]) -> list[Raw]:
+        return [end for some in chunks(play_ids) for end in await self._by_play_id(some, "playEnd")]
 
     async def _read(self, name: str, query: Document, limit: int) -> list[Document]:
         cursor = self._collections[name].find(query, _PROJECTION[name]).batch_size(READ_AT_ONCE)
@@ -136,10 +140,8 @@ def duplicates_in(error: BulkWriteError) -> set[int]:
 
 
 def _chosen(name: str, tracks: Several[str] | None) -> list[Document]:
-    if tracks is None:
-        return [{}]
-    kind = {"type": "play"} if name == PLAYS else {}
-    return [{"trackId": track, **kind} for track in tracks]
+    kind: Document = {"type": "play"} if name == PLAYS else {}
+    return [kind] if tracks is None else [{"trackId": track, **kind} for track in tracks]
 
 
 def _range(start_at: float, end_at: float) -> Document:

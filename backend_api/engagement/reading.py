@@ -15,9 +15,12 @@ from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STATS, Family, artist_group
 from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Step, Stretch
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import Figures, Piece, Sums, count
+from backend_api.engagement.rollups import Figures, Piece, Raw, Sums, count
 from backend_api.engagement.stats import Stats
 from backend_api.engagement.tracks import Tracks
+
+FEW_TRACKS = 2
+MANY_EVENTS = 4_000
 
 
 class Subject(NamedTuple):
@@ -83,7 +86,7 @@ class Reader:
         border_at = self._now() - seconds
         end_at = self._calendar.ceil(border_at, "hour")
         stretches = self._calendar.cover(border_at - seconds, end_at, "month" if time_range == "1y" else "day")
-        pieces = [piece for stretch in stretches for piece in await self._pieces(subject, stretch)]
+        pieces = [piece for stretch in stretches for piece in await self._pieces(subject, stretch, sums_only=True)]
         together = Sums.total([Sums(), *(piece.figures.sums for piece in pieces)])
         return together.minus(Sums.total([Sums(), *(piece.figures.sums for piece in current.edge)]))
 
@@ -99,12 +102,14 @@ class Reader:
             return [subject.id]
         return None if subject.artist is None else await self._catalogue.tracks_of(subject.artist)
 
-    async def _pieces(self, subject: Subject, stretch: Stretch) -> Sequence[Piece]:
+    async def _pieces(self, subject: Subject, stretch: Stretch, *, sums_only: bool = False) -> Sequence[Piece]:
         if stretch.grain == "raw":
             return await self._edge(subject, stretch)
         if stretch.grain == "hour":
             return await self._stats.hour_pieces(subject.family, subject.id, stretch.start_at, stretch.end_at)
-        return await self._stats.pieces(subject.family, stretch.grain, subject.id, stretch.start_at, stretch.end_at)
+        return await self._stats.pieces(
+            subject.family, stretch.grain, subject.id, stretch.start_at, stretch.end_at, sums_only=sums_only
+        )
 
     async def _edge(self, subject: Subject, stretch: Stretch) -> Sequence[Piece]:
         """A part of one hour, from the raw events of those tracks whose hour is not empty."""
@@ -114,12 +119,20 @@ class Reader:
         tracks = {track for track, hours in lively.items() if slot.hour in hours}
         if not tracks:
             return ()
-        events = await self._raw.between(tracks, stretch.start_at, stretch.end_at, 0)
+        events = await self._events(tracks, stretch)
         ends = await self._raw.ends_of(events, stretch.start_at, stretch.end_at)
         if subject.family is TRACK_STATS:
             return [Piece(stretch.start_at, count(events, ends))]
         parts = [count([e for e in events if e["trackId"] == track], ends).of_track(track) for track in tracks]
         return [Piece(stretch.start_at, Figures.merged(parts))]
+
+    async def _events(self, tracks: set[str], stretch: Stretch) -> list[Raw]:
+        """Of many tracks all at once, by time alone, unless too much else has happened in that hour."""
+        if len(tracks) > FEW_TRACKS:
+            events = await self._raw.between(None, stretch.start_at, stretch.end_at, MANY_EVENTS)
+            if len(events) < MANY_EVENTS:
+                return [event for event in events if event["trackId"] in tracks]
+        return await self._raw.between(tracks, stretch.start_at, stretch.end_at, 0)
 
     def _steps(self, start_at: float, end_at: float, step: Step) -> list[float]:
         starts = [self._calendar.floor(start_at, step)]

@@ -61,11 +61,14 @@ class Stats:
                 changes.append(DeleteOne(key) if found.is_empty else ReplaceOne(key, document, upsert=True))
             await self._mongo[family.periods[period]].bulk_write(changes, ordered=False)
 
-    async def pieces(self, family: Family, period: Period, subject: str, start_at: float, end_at: float) -> list[Piece]:
-        """The periods of a subject that begin in this stretch."""
+    async def pieces(
+        self, family: Family, period: Period, subject: str, start_at: float, end_at: float, *, sums_only: bool = False
+    ) -> list[Piece]:
+        """The periods of a subject that begin in this stretch; with `sums_only` nothing else of them."""
         query = {family.key: subject, "periodStart": {"$gte": time_of(start_at), "$lt": time_of(end_at)}}
-        cursor = self._mongo[family.periods[period]].find(query, {"figures": 1, "periodStart": 1})
-        return [Piece(d["periodStart"].timestamp(), from_document(d["figures"])) for d in await cursor.to_list(None)]
+        fields = {"figures.sums" if sums_only else "figures": 1, "periodStart": 1}
+        documents = await self._mongo[family.periods[period]].find(query, fields).to_list(None)
+        return [Piece(d["periodStart"].timestamp(), from_document(d["figures"])) for d in documents]
 
     async def hour_pieces(self, family: Family, subject: str, start_at: float, end_at: float) -> list[Piece]:
         """The hours of a subject that begin in this stretch."""

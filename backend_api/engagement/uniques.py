@@ -7,6 +7,7 @@ error of 1 / sqrt(LIMIT) = 1.6 %. Merging is commutative, associative and idempo
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple, Self
@@ -31,7 +32,9 @@ class People(NamedTuple):
         """Everybody who is in any of them, once."""
         together = list(several)
         bound = min((people.bound for people in together), default=HASH_SPACE)
-        return cls._cut({value for people in together for value in people.hashes if value < bound}, bound)
+        return cls._cut(
+            set().union(*(people.hashes[: bisect_left(people.hashes, bound)] for people in together)), bound
+        )
 
     @classmethod
     def unpack(cls, packed: bytes, bound: int) -> Self:

@@ -170,6 +170,19 @@ async def test_what_recovery_sets_right_is_told(house, event, clock):
     assert await house.counters("t1") == (1, 0, 0, 0)
 
 
+async def test_a_like_that_was_cut_off_is_taken_up_with_its_opinion(house, event, clock):
+    """The event is there, whose opinion it is was not kept yet."""
+    crashing = Crashing(house.mongo)
+    cut_off = House(crashing, house.clock)
+    await cut_off.catalogue.known(["t1"])
+    crashing.arm(2)
+    with pytest.raises(Crash):
+        await cut_off.send(event("like", eventId="e1"))
+    clock.at += 121
+    await house.fold()
+    assert await house.counters("t1") == (0, 1, 0, 0)
+
+
 async def test_a_day_whose_events_are_going_keeps_its_totals(house, event, clock):
     """Nothing is recounted from half a day; what is pending is added."""
     await house.send(event("play", eventId="e1", ago=87 * 86_400))
