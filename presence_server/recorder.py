@@ -88,7 +88,8 @@ class Recorder:
             await self._queue_ended()
             sampler, now = self._sampler, self._clock.now()
             for slot, windows in sampler.closed_slots(now):
-                await self._note_slot(sampler.boot, slot, windows)
+                if sampler.holds:
+                    await self._note_slot(sampler.boot, slot, windows)
             sampler.turn(now)
             await self._queue_closed(sampler)
             await self._file()

@@ -99,6 +99,19 @@ async def test_nothing_leaves_for_the_outbox_before_its_minute_is_over(node):
     assert len(node.files()) == 1
 
 
+async def test_a_node_without_viewers_writes_no_checkpoint(node):
+    """Neither before the first viewer nor in the minutes after the last one."""
+    await node.tick_through(*EVERY_SLOT)
+    assert node.files() == []
+    node.at(62)
+    node.count(1)
+    await node.tick_through(65)
+    assert len(node.files()) == 1
+    node.count(0)
+    await node.tick_through(*range(70, 241, 5))
+    assert node.files() == []
+
+
 async def test_a_clock_step_ends_the_boot_and_leaves_the_slot_in_progress_uncovered(node):
     """The old boot's part has the slots before it, the new one's those after it, under another epoch."""
     node.count(3)
