@@ -85,16 +85,18 @@ class Roller:
             middle = len(slots) // 2
             return [*await self._count(track, slots[:middle]), *await self._count(track, slots[middle:])]
         ends = await self._raw.ends_of(events, start_at, end_at)
+        if len(events) > COUNT_ASIDE:
+            return await asyncio.to_thread(self._count_each, slots, events, ends)
+        return self._count_each(slots, events, ends)
+
+    def _count_each(
+        self, slots: Sequence[Slot], events: Sequence[Raw], ends: Sequence[Raw]
+    ) -> list[tuple[Slot, Figures]]:
         by_slot: dict[Slot, list[Raw]] = {slot: [] for slot in slots}
         for event in events:
-            by_slot[self._calendar.slot_of(event["timestamp"].timestamp())].append(event)
-        if len(events) > COUNT_ASIDE:
-            return await asyncio.to_thread(_count_each, by_slot, ends)
-        return _count_each(by_slot, ends)
-
-
-def _count_each(by_slot: Mapping[Slot, Sequence[Raw]], ends: Sequence[Raw]) -> list[tuple[Slot, Figures]]:
-    return [(slot, count(events, ends) if events else Figures()) for slot, events in by_slot.items()]
+            slot = slots[0] if len(slots) == 1 else self._calendar.slot_of(event["timestamp"].timestamp())
+            by_slot[slot].append(event)
+        return [(slot, count(events, ends) if events else Figures()) for slot, events in by_slot.items()]
 
 
 async def _merged(parts: Iterable[Figures]) -> Figures:
