@@ -76,7 +76,10 @@ async def run(settings: Root, stop: asyncio.Event) -> None:
     async with running(settings) as presence:
         log.info("ready", url=presence.url)
         await stop.wait()
-        log.info("draining")
+        seconds = settings.presence.drain_seconds
+        log.info("draining", seconds=seconds)
+        presence.health.drain()
+        await asyncio.sleep(seconds)
 
 
 @asynccontextmanager
@@ -87,7 +90,7 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 1. The folder, for this process alone; a boot number that was never used in it.
         folder = steps.enter_context(DataFolder(own.data_dir))
         clock = Clock(folder.last_boot())
-        folder.keep_boot(clock.boot)
+        folder.keep_first_boot(clock.boot)
         # 2. The keys of users' tokens.
         keys = await steps.enter_async_context(KeySource(settings.auth))
         # 3. The history: first of all what an earlier process left behind.
@@ -95,7 +98,7 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         await history.recorder.recover()
         # 4. Rooms and sockets, with nobody in them.
         live = _count(settings, clock, keys, history.recorder)
-        health = Health({"outbox": _outbox_check(history.outbox)})
+        health = Health({"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)})
         app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
         # 5. The port.
         url = await _listen(live.engine, app, own)
@@ -208,8 +211,8 @@ async def _close_expired(viewers: Viewers) -> None:
         viewers.close_expired()
 
 
-def _outbox_check(outbox: Outbox) -> Check:
+def _trouble_of(part: Outbox | Recorder) -> Check:
     async def check() -> str | None:
-        return outbox.trouble
+        return part.trouble
 
     return check

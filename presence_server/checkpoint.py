@@ -68,11 +68,12 @@ class Checkpoint:
             except OSError as error:
                 log.warning("checkpoint_not_removed", reason=str(error))
 
-    async def trim(self, files: Sequence[Path], max_bytes: int) -> None:
-        """Remove the first of these files until the others have at most `max_bytes` together."""
+    async def trim(self, files: Sequence[Path], max_bytes: int) -> list[Path]:
+        """Remove the first of these files until the others, which are given back, have at most `max_bytes`."""
         sizes = await asyncio.to_thread(lambda: [path.stat().st_size if path.exists() else 0 for path in files])
-        excess = [path for number, path in enumerate(files) if sum(sizes[number:]) > max_bytes]
-        await self.remove(excess)
+        excess = sum(sum(sizes[number:]) > max_bytes for number in range(len(files)))
+        await self.remove(files[:excess])
+        return list(files[excess:])
 
     def leftovers(self) -> Iterator[Leftover]:
         """What dead boots left in the folder, oldest first. Blocks; for the start of the program."""

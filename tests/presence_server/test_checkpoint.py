@@ -137,7 +137,7 @@ async def test_files_are_trimmed_from_the_oldest_on(tmp_path):
     files = [tmp_path / name for name in "abc"]
     for path in files:
         path.write_bytes(b"x" * 10)
-    await Checkpoint(tmp_path, "node-1").trim(files, 20)
+    assert await Checkpoint(tmp_path, "node-1").trim(files, 20) == files[1:]
     assert [path.exists() for path in files] == [False, True, True]
 
 
