@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backend_api.contract.rooms import RoomKind
+from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
 from backend_api.service.values import HttpUrl, Port
 
@@ -56,6 +57,7 @@ class BackendSettings(HttpSettings):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     mongo: MongoSettings = MongoSettings()
     viewers: ViewersSettings = ViewersSettings()
+    engagement: EngagementSettings = EngagementSettings()
 
 
 class SocketPeer(BaseModel):

@@ -13,6 +13,23 @@ from prometheus_client import CollectorRegistry
 
 from backend_api.config import Root
 from backend_api.db import Index, Mongo
+from backend_api.engagement.admin_routes import table as upkeep_table
+from backend_api.engagement.catalogue import Catalogue
+from backend_api.engagement.dashboards import Dashboards
+from backend_api.engagement.documents import indexes as engagement_indexes
+from backend_api.engagement.folding import Folder
+from backend_api.engagement.ingest import Ingest
+from backend_api.engagement.intake import EventIntake
+from backend_api.engagement.periods import Calendar
+from backend_api.engagement.raw import RawEvents
+from backend_api.engagement.reading import Reader
+from backend_api.engagement.recovery import Recovery
+from backend_api.engagement.retention import Retention
+from backend_api.engagement.rolling import Roller
+from backend_api.engagement.routes import table as engagement_table
+from backend_api.engagement.stats import Stats
+from backend_api.engagement.tracks import Tracks
+from backend_api.engagement.upkeep import UPKEEP_SECONDS, Upkeep
 from backend_api.jobs import Job
 from backend_api.pages.render import Pages
 from backend_api.pages.routes import table as pages_table
@@ -72,6 +89,35 @@ def viewers(parts: Parts) -> Feature:
     return Feature(viewers_table, services, jobs, indexes(keeping))
 
 
+def engagement(parts: Parts) -> Feature:
+    """Plays, likes, saves, shares, downloads."""
+    mongo, now, settings = parts.mongo, parts.now, parts.settings.backend.engagement
+    embedded = parts.settings.backend.mongo.embedded
+    calendar = Calendar(ZoneInfo(parts.settings.backend.timezone))
+    retention = Retention(calendar, settings.raw_retention_days, settings.guest_retention_days)
+    stats, catalogue = Stats(mongo, calendar), Catalogue(mongo)
+    roller = Roller(RawEvents(mongo), stats, calendar, now)
+    ingest = Ingest(mongo, retention, now)
+    recovery = Recovery(mongo, ingest, calendar, now)
+    folder = Folder(mongo, roller, recovery, retention, now, parts.registry)
+    upkeep = Upkeep(mongo, roller, retention, now, purges=embedded)
+    services = (
+        EventIntake(catalogue, ingest, retention, settings, parts.registry),
+        Dashboards(Reader(mongo, stats, calendar, now), catalogue),
+        Tracks(mongo),
+        catalogue,
+        upkeep,
+    )
+    jobs = [Job("fold", settings.rollup_seconds, folder.run), Job("engagement_upkeep", UPKEEP_SECONDS, upkeep.run)]
+    kept_seconds = settings.raw_retention_days * DAY_SECONDS
+    return Feature(engagement_table, services, jobs, engagement_indexes(kept_seconds, embedded=embedded))
+
+
+def engagement_upkeep(_parts: Parts) -> Feature:
+    """The catalogue, rebuilding and auditing, on the services of `engagement`."""
+    return Feature(upkeep_table)
+
+
 def pages(parts: Parts) -> Feature:
     """The pages that people look at."""
     backend, presence = parts.settings.backend, parts.settings.presence
@@ -84,4 +130,4 @@ def pages(parts: Parts) -> Feature:
     return Feature(pages_table, [shown])
 
 
-FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages)
+FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, engagement, engagement_upkeep, pages)

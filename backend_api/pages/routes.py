@@ -1,7 +1,10 @@
 """Where the pages are. They hold no data of anybody: scripts ask the API for it, with the reader's token."""
 
+from typing import get_args
+
 from aiohttp import web
 
+from backend_api.contract.events import TimeRange
 from backend_api.contract.rooms import is_room
 from backend_api.contract.wire import Wire
 from backend_api.pages.render import Pages
@@ -10,6 +13,7 @@ from backend_api.service.access import unchecked
 from backend_api.service.routes import RouteTable
 
 TIME_RANGES = ("1h", "6h", "24h", "7d", "30d", "90d", "all")
+ENGAGEMENT_RANGES = get_args(TimeRange)
 
 table = RouteTable("pages")
 
@@ -39,6 +43,16 @@ async def live(*, path: RoomPage, request: web.Request, pages: Pages) -> web.Res
 @table.get("/viewers/{room}", allow=(unchecked,), summary="Page: the viewer history of a room")
 async def viewers(*, path: RoomPage, request: web.Request, pages: Pages) -> web.Response:
     return _room_page(request, pages, "viewers.html", path.room)
+
+
+@table.get("/admin/stats", allow=(unchecked,), summary="Page: engagement with tracks")
+async def stats(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "stats.html", {"ranges": ENGAGEMENT_RANGES})
+
+
+@table.get("/artist/dashboard", allow=(unchecked,), summary="Page: an artist's dashboard")
+async def dashboard(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "dashboard.html", {"ranges": ENGAGEMENT_RANGES})
 
 
 @table.get("/static/{name:.+}", allow=(unchecked,), summary="What pages load")

@@ -21,6 +21,7 @@ def describe(ports: Ports, secret: str | None, *, data: Path, now: float) -> str
         ("overview", f"{backend}/{token}"),
         ("a live page", f"{backend}/live/{room}"),
         ("its history", f"{backend}/viewers/{room}{token}"),
+        ("engagement", f"{backend}/admin/stats{token}"),
         ("API", f"{backend}/docs"),
         ("sockets", f"{presence}/socket.io/"),
         ("data, logs", str(data)),
