@@ -47,6 +47,10 @@ class Child:
         return cls(name, process, log, position)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process.returncode is None
 
@@ -54,7 +58,7 @@ class Child:
         """Waits for the end and says it in one line."""
         code = await self._process.wait()
         how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
-        return f"{self.name} {how}: {self.last_line()} (log: {self.log})"
+        return f"{self.name} (process {self.pid}) {how}: {self.last_line()} (log: {self.log})"
 
     def output(self) -> str:
         """What this run has written so far."""

@@ -1,0 +1,137 @@
+"""Where settings come from, flattened so that each value knows its source: `("backend", "port") -> Setting`. Pure.
+
+Which settings exist and what they mean is in the models; this only reads names and shapes.
+"""
+
+import json
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from backend_api.service.errors import ConfigError
+
+SettingPath = tuple[str, ...]
+
+
+class Setting(NamedTuple):
+    """One value and the words by which an error names where it came from."""
+
+    value: object
+    source: str
+
+
+Layer = dict[SettingPath, Setting]
+
+LEGACY_NAMES: Mapping[str, SettingPath] = {
+    "INTERNAL_API_KEY": ("internal", "api_key"),
+    "BACKEND_API_URL": ("presence", "backend", "urls"),
+    "TELEGRAM_BOT_TOKEN": ("backend", "telegram", "bot_token"),
+    "STREAM_SECRET_KEY": ("backend", "stream", "api_secret"),
+    "NEXT_PUBLIC_STREAM_API_KEY": ("backend", "stream", "api_key"),
+    "NEXT_PUBLIC_BASE_URL": ("backend", "public_url"),
+}
+"""The names that the host application first used, understood where the program has the setting."""
+
+_SECRET_NAMES: Mapping[str, SettingPath] = {"api_key": ("internal", "api_key"), "token_secret": ("auth", "secret")}
+
+
+def tree_layer(tree: Mapping[str, object], source: str) -> Layer:
+    """Nested tables, such as a TOML file or what the command line set."""
+    return {path: Setting(value, f"{source}: {'.'.join(path)}") for path, value in _leaves(tree, ())}
+
+
+def environment_layer(root: type[BaseModel], environ: Mapping[str, str]) -> Layer:
+    """`BACKEND__PORT` and the legacy names; lists and tables are JSON; an empty value counts as unset."""
+    sections = {name.lower() for name in root.model_fields}
+    layer: Layer = {}
+    for name, path in LEGACY_NAMES.items():
+        if (text := environ.get(name)) and (hint := _hint(root, path)) is not None:
+            value = [text] if get_origin(hint) in (list, tuple) else text
+            layer[path] = Setting(value, f"environment variable {name}")
+    for name, text in environ.items():
+        path = tuple(name.lower().split("__"))
+        if text and len(path) > 1 and path[0] in sections:
+            layer[path] = _from_text(root, path, text, f"environment variable {name}")
+    return layer
+
+
+def secrets_layer(root: type[BaseModel], place: Path, read: Mapping[str, object]) -> Layer:
+    """A folder's files, one per setting (`internal__api_key`), or the local stack's `secrets.toml`, already read."""
+    if place.is_dir():
+        names = ((tuple(name.lower().split("__")), str(text)) for name, text in read.items())
+        return {path: _from_text(root, path, text, f"secret file {place / '__'.join(path)}") for path, text in names}
+    layer = {
+        path: Setting(read[name], f"{place}: {name}")
+        for name, path in _SECRET_NAMES.items()
+        if read.get(name) is not None
+    }
+    if "signing_key" in read:
+        key = {"id": read.get("signing_key_id"), "secret": read["signing_key"]}
+        layer["internal", "signing_keys"] = Setting([key], f"{place}: signing_key")
+    return layer
+
+
+def merged(layers: list[Layer]) -> Layer:
+    """All layers in one; an earlier one wins."""
+    return {path: setting for layer in reversed(layers) for path, setting in layer.items()}
+
+
+def as_tree(layer: Layer) -> dict[str, Any]:
+    """Nested tables again; ConfigError where a value stands in the place of a table."""
+    tree: dict[str, Any] = {}
+    for path, (value, source) in sorted(layer.items(), key=lambda item: len(item[0])):
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"{source}: {name} is a value, not a table")
+        if not (value == {} and path[-1] in node):
+            node[path[-1]] = dict(value) if isinstance(value, dict) else value
+    return tree
+
+
+def source_of(layer: Layer, location: SettingPath) -> str | None:
+    """Where the value at, above or below `location` came from."""
+    for length in range(len(location), 0, -1):
+        if location[:length] in layer:
+            return layer[location[:length]].source
+    return None
+
+
+def _leaves(tree: Mapping[str, object], prefix: SettingPath) -> Iterator[tuple[SettingPath, object]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*prefix, name))
+        else:
+            yield (*prefix, name), value
+
+
+def _from_text(root: type[BaseModel], path: SettingPath, text: str, source: str) -> Setting:
+    hint = _hint(root, path)
+    if get_origin(hint) not in (list, dict, tuple, set, frozenset):
+        return Setting(text, source)
+    try:
+        return Setting(json.loads(text), source)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{source}: must be JSON") from None
+
+
+def _hint(root: type[BaseModel], path: SettingPath) -> object | None:
+    """The annotation of a setting without `| None` and `Annotated`; None where there is no such setting."""
+    hint: object = root
+    for name in path:
+        if not (isinstance(hint, type) and issubclass(hint, BaseModel)) or name not in hint.model_fields:
+            return None
+        hint = _bare(hint.model_fields[name].annotation)
+    return hint
+
+
+def _bare(hint: object) -> object:
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        return next((_bare(arg) for arg in get_args(hint) if arg is not type(None)), hint)
+    return hint

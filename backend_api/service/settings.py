@@ -1,0 +1,214 @@
+"""Settings: the sections that both programs have, and `load`, which reads them and says plainly what is wrong.
+
+A program's root is a model of sections. The other program's top-level table is a `Peer` in it. Order: command line,
+environment, secret files, TOML, defaults.
+"""
+
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from backend_api.contract.signing import ALL_SCOPES, SigningKey, derive_key
+from backend_api.service.errors import ConfigError
+from backend_api.service.layers import as_tree, environment_layer, merged, secrets_layer, source_of, tree_layer
+
+MIN_KEY_LENGTH = 32
+
+_SAMPLE = re.compile(r"change.?me|sample|example|placeholder|your.?(key|secret|token)|12345678", re.IGNORECASE)
+
+
+class Section(BaseModel):
+    """A table of settings; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if len(text) < MIN_KEY_LENGTH:
+        raise ValueError(f"too short: {MIN_KEY_LENGTH} characters at least")
+    if len(set(text)) < 8 or _SAMPLE.search(text):
+        raise ValueError("this looks like a sample; make one with: openssl rand -hex 32")
+    return secret
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address can only be this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise ValueError("must be an http or https URL without user, query or fragment")
+    return text.rstrip("/")
+
+
+def _origin(text: str) -> str:
+    if text != "*" and urlsplit(_http_url(text)).path:
+        raise ValueError("must be an origin: scheme, host and port only, or *")
+    return text.rstrip("/").lower()
+
+
+def _safe_to_trust(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("must be an https URL")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must be https: keys that decide who is who do not travel in the clear")
+    return url
+
+
+Secret = Annotated[SecretStr, AfterValidator(_strong)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Network = IPv4Network | IPv6Network
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Peer(BaseModel):
+    """What one program reads of the other's table."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    public_url: HttpUrl | None = None
+
+
+class HttpSettings(Section):
+    """Where a program listens and whom it believes; port 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    public_url: HttpUrl | None = None
+    allowed_origins: list[Origin] = []
+    trusted_proxies: list[Network] = []
+    log_level: LogLevel = "info"
+
+
+class SigningKeySettings(Section):
+    """One shared key of the internal services."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    secret: Secret
+    scopes: frozenset[Literal["snapshots", "sessions", "read", "admin"]] = ALL_SCOPES  # type: ignore[assignment]
+
+    def key(self) -> SigningKey:
+        return SigningKey(self.id, self.secret.get_secret_value().encode(), frozenset(self.scopes))
+
+
+class InternalSettings(Section):
+    """How services of ours recognise each other: one plain key, or any number of signing keys (newest first)."""
+
+    api_key: Secret | None = None
+    accept_plain_key: bool = True
+    signing_keys: list[SigningKeySettings] = []
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Self:
+        if self.api_key is None and not self.signing_keys:
+            raise ValueError("set api_key or signing_keys")
+        twice = [key_id for key_id, count in Counter(key.id for key in self.signing_keys).items() if count > 1]
+        if twice:
+            raise ValueError(f"signing_keys: the id {twice[0]} occurs twice")
+        return self
+
+    def keys(self) -> dict[str, SigningKey]:
+        """Every signing key by its id; with only an API key, the one derived from it."""
+        keys = {settings.id: settings.key() for settings in self.signing_keys}
+        if not keys and self.api_key is not None:
+            derived = derive_key(self.api_key.get_secret_value())
+            keys[derived.id] = derived
+        return keys
+
+    def key_for(self, *scopes: str) -> SigningKey:
+        """The first key that has all `scopes`: the one to sign with. ConfigError if there is none."""
+        for key in self.keys().values():
+            if key.scopes.issuperset(scopes):
+                return key
+        raise ConfigError(f"internal.signing_keys: none has the scopes {', '.join(scopes)}")
+
+
+class AuthSettings(Section):
+    """How users' tokens are checked: HS256 by a shared secret, or RS256 and ES256 by the keys behind a URL."""
+
+    secret: Secret | None = None
+    jwks_url: Annotated[str, AfterValidator(_safe_to_trust)] | None = None
+    issuer: str | None = None
+    audience: str | None = None
+
+    @model_validator(mode="after")
+    def _one_mode(self) -> Self:
+        if (self.secret is None) == (self.jwks_url is None):
+            raise ValueError("set exactly one of secret and jwks_url")
+        return self
+
+
+Root = TypeVar("Root", bound=BaseModel)
+
+
+def load(
+    root: type[Root],
+    config_file: Path | None,
+    overrides: Mapping[str, object],
+    *,
+    secrets: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Root:
+    """The settings of a program.
+
+    `overrides` are nested tables from the command line, `secrets` is a folder with a file per setting or the local
+    stack's `secrets.toml`. ConfigError names the first setting that is wrong and where it was set.
+    """
+    layers = [tree_layer(overrides, "command line"), environment_layer(root, environ)]
+    if secrets is not None:
+        layers.append(secrets_layer(root, secrets, _read_folder(secrets) if secrets.is_dir() else _read_toml(secrets)))
+    if config_file is not None:
+        layers.append(tree_layer(_read_toml(config_file), str(config_file)))
+    everything = merged(layers)
+    try:
+        return root.model_validate(as_tree(everything))
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False, include_input=False)[0]
+        location = tuple(str(step) for step in first["loc"])
+        where = source_of(everything, location) or ".".join(location)
+        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {what}") from None
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _read_folder(folder: Path) -> dict[str, object]:
+    return {path.name: path.read_text("utf-8").strip() for path in sorted(folder.iterdir()) if path.is_file()}

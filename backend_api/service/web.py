@@ -1,0 +1,184 @@
+"""Makes a program's aiohttp application from its route tables: request ids, problems, origins, headers, metrics."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from urllib.parse import unquote_to_bytes
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from backend_api.service.addresses import Networks
+from backend_api.service.answers import problem
+from backend_api.service.endpoint import Endpoint, Surroundings
+from backend_api.service.errors import AppError, BadRequest, Forbidden, Unavailable
+from backend_api.service.identity import Identify
+from backend_api.service.metrics import UNMATCHED, Metrics
+from backend_api.service.origins import cors_headers, is_foreign, preflight_headers
+from backend_api.service.routes import RouteTable
+
+log = structlog.get_logger(__name__)
+
+Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID_HEADER = "X-Request-Id"
+
+_request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_broken_escape = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_control = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+def build_app(
+    tables: Iterable[RouteTable],
+    *,
+    identify: Identify,
+    metrics: Metrics,
+    now: Callable[[], float] = time.time,
+    services: Sequence[object] = (),
+    allowed_origins: Collection[str] = (),
+    trusted_proxies: Networks = (),
+    connect_to: Sequence[str] = (),
+    unavailable: tuple[type[Exception], ...] = (),
+    without_internal: bool = False,
+) -> web.Application:
+    """The application that serves `tables`; serve it with RUNNER_OPTIONS.
+
+    `services` are what handlers ask for by type, `connect_to` the origins that pages may call besides their own,
+    `unavailable` the exceptions which mean that something this depends on is away (503). `without_internal` leaves
+    out the routes that only internal services may call.
+    """
+    app = web.Application(middlewares=[_observing(metrics), _explaining(unavailable), _guarding(allowed_origins)])
+    app.on_response_prepare.append(_headers(allowed_origins, content_policy(connect_to)))
+    around = Surroundings(identify, now, services, trusted_proxies)
+    for route in (route for table in tables for route in table.routes):
+        if without_internal and route.is_internal_only:
+            continue
+        endpoint = Endpoint(route, around)
+        app.router.add_route(route.method, route.path, endpoint.handle)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, endpoint.handle)
+    return app
+
+
+RUNNER_OPTIONS = {
+    "access_log": None,
+    "auto_decompress": False,  # signatures cover the bytes as sent, and nothing inflates unasked
+    "keepalive_timeout": 75.0,
+    "handler_cancellation": True,
+}
+"""For `web.AppRunner(app, **RUNNER_OPTIONS)`."""
+
+
+def request_id_of(request: web.Request) -> str:
+    """The id under which this request is logged and answered."""
+    return str(request["request_id"])
+
+
+def content_policy(connect_to: Sequence[str]) -> str:
+    """The Content-Security-Policy of every answer; a page may also connect to these origins, sockets included."""
+    sockets = [re.sub("^http", "ws", origin) for origin in connect_to]
+    connect = " ".join(["'self'", *connect_to, *sockets])
+    return f"default-src 'self'; connect-src {connect}; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+
+
+def _observing(metrics: Metrics) -> Middleware:
+    @web.middleware
+    async def observe(request: web.Request, handler: Serve) -> web.StreamResponse:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        request["request_id"] = given if _request_id.fullmatch(given) else uuid4().hex
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request["request_id"]):
+            response = await handler(request)
+            seconds = time.perf_counter() - started
+            log.debug("served", method=request.method, path=request.path, status=response.status, seconds=seconds)
+        resource = request.match_info.route.resource
+        route = UNMATCHED if resource is None else resource.canonical
+        metrics.served(request.method, route, response.status, seconds)
+        return response
+
+    return observe
+
+
+def _explaining(unavailable: tuple[type[Exception], ...]) -> Middleware:
+    @web.middleware
+    async def explain(request: web.Request, handler: Serve) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            return _framework_problem(request, error)
+        except AppError as error:
+            return _app_problem(request, error)
+        except unavailable as error:
+            log.warning("unavailable", reason=str(error) or type(error).__name__)
+            return _app_problem(request, Unavailable("Something this depends on is away; try again."))
+        except Exception:
+            log.exception("request_failed", method=request.method, path=request.path)
+            return problem(500, "The request failed; the log knows why.", request_id_of(request))
+
+    return explain
+
+
+def _app_problem(request: web.Request, error: AppError) -> web.Response:
+    return problem(error.status, error.detail, request_id_of(request), errors=error.errors, headers=error.headers)
+
+
+def _framework_problem(request: web.Request, error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail, headers = f"Only {allowed} can be asked of this path.", {"Allow": allowed}
+        return problem(405, detail, request_id_of(request), headers=headers)
+    detail = "There is nothing at this path." if error.status == 404 else ""
+    return problem(error.status, detail, request_id_of(request))
+
+
+def _guarding(allowed_origins: Collection[str]) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Serve) -> web.StreamResponse:
+        _check_target(request.raw_path)
+        origin = request.headers.get("Origin")
+        refused = request.match_info.http_exception
+        if request.method == "OPTIONS" and isinstance(refused, web.HTTPMethodNotAllowed):
+            return _options(origin, refused.allowed_methods)
+        endpoint = getattr(request.match_info.handler, "__self__", None)
+        foreign = is_foreign(origin, request.headers.get("Host"), allowed_origins)
+        if foreign and isinstance(endpoint, Endpoint) and not endpoint.is_unchecked:
+            raise Forbidden("This origin may not call.")
+        return await handler(request)
+
+    return guard
+
+
+def _options(origin: str | None, methods: Collection[str]) -> web.Response:
+    allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}
+    return web.Response(status=204, headers={**allow, **(preflight_headers(methods) if origin else {})})
+
+
+def _check_target(target: str) -> None:
+    """BadRequest for a request target that is no text: broken escapes, control characters, bytes that are not UTF-8."""
+    raw = unquote_to_bytes(target.encode("utf-8", "surrogateescape"))
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The path or the query is not UTF-8.") from None
+    if _broken_escape.search(target) or _control.search(raw):
+        raise BadRequest("The path or the query is malformed.")
+
+
+def _headers(
+    allowed_origins: Collection[str], policy: str
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers.setdefault(REQUEST_ID_HEADER, request_id_of(request))
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("Content-Security-Policy", policy)
+        if isinstance(getattr(request.match_info.handler, "__self__", None), Endpoint):
+            headers.update(cors_headers(request.headers.get("Origin"), allowed_origins))
+
+    return add
