@@ -1,6 +1,7 @@
 """CSV as an answer: RFC 4180, streamed, cells that a spreadsheet would run made harmless. Knows no columns."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,11 +19,11 @@ _NEEDS_QUOTES = frozenset('",\r\n')
 
 @dataclass(frozen=True, slots=True)
 class Csv:
-    """A table to be downloaded as `filename`; `rows` are written as they come."""
+    """A table to be downloaded as `filename`; `rows`, an async generator, are written as they come."""
 
     filename: str
     columns: Sequence[str]
-    rows: AsyncIterator[Sequence[Cell]]
+    rows: AsyncGenerator[Sequence[Cell], None]
 
 
 def line(cells: Sequence[Cell]) -> str:
@@ -33,11 +34,12 @@ def line(cells: Sequence[Cell]) -> str:
 async def pieces(table: Csv, *, bom: bool) -> AsyncGenerator[bytes, None]:
     """The document in UTF-8, header first, some hundred rows at a time."""
     waiting = [(BOM if bom else "") + line(table.columns)]
-    async for row in table.rows:
-        waiting.append(line(row))
-        if len(waiting) >= ROWS_PER_PIECE:
-            yield "".join(waiting).encode()
-            waiting.clear()
+    async with aclosing(table.rows) as rows:
+        async for row in rows:
+            waiting.append(line(row))
+            if len(waiting) >= ROWS_PER_PIECE:
+                yield "".join(waiting).encode()
+                waiting.clear()
     yield "".join(waiting).encode()
 
 

@@ -12,7 +12,8 @@ from backend_api.service.access import Caller, Nobody, anyone, authorize, unchec
 from backend_api.service.addresses import Networks, client_address
 from backend_api.service.answers import refusal, success
 from backend_api.service.bodies import Body, check_media_type
-from backend_api.service.csv import Csv, pieces
+from backend_api.service.csv import Csv
+from backend_api.service.downloads import send_csv
 from backend_api.service.errors import BadRequest, FieldError, Unauthorized, Unprocessable
 from backend_api.service.identity import Identify
 from backend_api.service.routes import Route
@@ -123,22 +124,6 @@ def query_fields(raw: str) -> dict[str, str]:
         twice = sorted({name for name, count in Counter(name for name, _ in pairs).items() if count > 1})
         raise Unprocessable("A field of the query occurs twice.", errors=[FieldError(f"#/{n}", "twice") for n in twice])
     return fields
-
-
-async def send_csv(request: web.Request, table: Csv, *, bom: bool) -> web.StreamResponse:
-    """Streams the table. What fails before the first piece is a clean error, what fails later breaks the connection."""
-    document = pieces(table, bom=bom)
-    piece = await anext(document, b"")
-    response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{table.filename}"'})
-    response.content_type, response.charset = "text/csv", "utf-8"
-    await response.prepare(request)
-    if request.method != "HEAD":
-        await response.write(piece)
-        async for piece in document:
-            await response.write(piece)
-    await document.aclose()
-    await response.write_eof()
-    return response
 
 
 def _read_strings(model: type[BaseModel], fields: dict[str, str], place: str) -> BaseModel:

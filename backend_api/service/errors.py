@@ -11,7 +11,8 @@
     ├── Unprocessable        422  well-formed, but not what the contract says; `errors` names each field
     ├── TooManyRequests      429  retryable, with Retry-After
     └── Unavailable          503  retryable, with Retry-After: something this depends on is away
-    ConfigError              the program does not start; exit status 78
+    ConfigError              the settings are wrong: the program does not start, exit status 78
+    StartError               something outside is in the way, such as a port in use; exit status 75, a retry may help
 
 `detail` and `errors` reach the client: they hold neither secrets nor internals.
 """
@@ -121,3 +122,7 @@ class Unavailable(_TryLater):
 
 class ConfigError(Exception):
     """The settings are wrong; the message is one line that names the setting."""
+
+
+class StartError(Exception):
+    """The program cannot start just now; the message is one line that says what is in the way."""

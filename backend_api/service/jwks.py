@@ -100,7 +100,7 @@ class KeySource:
 
 
 def _read_keys(document: bytes) -> KeySet:
-    """The RSA and EC keys of a JWKS that are meant for signatures; never a symmetric one. ValueError if there are none."""
+    """The RSA and EC keys of a JWKS that are meant for signatures, never a symmetric one. ValueError if none."""
     usable: list[Key] = []
     for entry in _Document.model_validate_json(document).keys:
         kind = _KINDS.get(str(entry.get("kty")))

@@ -6,7 +6,6 @@ Which settings exist and what they mean is in the models; this only reads names 
 import json
 import types
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -35,8 +34,6 @@ LEGACY_NAMES: Mapping[str, SettingPath] = {
 }
 """The names that the host application first used, understood where the program has the setting."""
 
-_SECRET_NAMES: Mapping[str, SettingPath] = {"api_key": ("internal", "api_key"), "token_secret": ("auth", "secret")}
-
 
 def tree_layer(tree: Mapping[str, object], source: str) -> Layer:
     """Nested tables, such as a TOML file or what the command line set."""
@@ -58,20 +55,10 @@ def environment_layer(root: type[BaseModel], environ: Mapping[str, str]) -> Laye
     return layer
 
 
-def secrets_layer(root: type[BaseModel], place: Path, read: Mapping[str, object]) -> Layer:
-    """A folder's files, one per setting (`internal__api_key`), or the local stack's `secrets.toml`, already read."""
-    if place.is_dir():
-        names = ((tuple(name.lower().split("__")), str(text)) for name, text in read.items())
-        return {path: _from_text(root, path, text, f"secret file {place / '__'.join(path)}") for path, text in names}
-    layer = {
-        path: Setting(read[name], f"{place}: {name}")
-        for name, path in _SECRET_NAMES.items()
-        if read.get(name) is not None
-    }
-    if "signing_key" in read:
-        key = {"id": read.get("signing_key_id"), "secret": read["signing_key"]}
-        layer["internal", "signing_keys"] = Setting([key], f"{place}: signing_key")
-    return layer
+def secrets_layer(root: type[BaseModel], texts: Mapping[str, str]) -> Layer:
+    """Secret files: the text of each by its name, `internal__api_key`."""
+    paths = {tuple(name.lower().split("__")): name for name in texts}
+    return {path: _from_text(root, path, texts[name], f"secret file {name}") for path, name in paths.items()}
 
 
 def merged(layers: list[Layer]) -> Layer:

@@ -77,10 +77,6 @@ class Route:
     def path_names(self) -> list[str]:
         return re.findall(r"{(\w+)}", self.template)
 
-    @property
-    def is_internal_only(self) -> bool:
-        return is_internal_only(self.allow)
-
 
 class RouteTable:
     """The routes of a feature, in the order of their declaration; `name` groups them in the documentation."""
@@ -104,6 +100,12 @@ class RouteTable:
 
     def delete(self, path: str, **options: Unpack[Options]) -> Callable[[H], H]:
         return self._declare("DELETE", path, options)
+
+    def without_internal(self) -> "RouteTable":
+        """The same without the routes that only services of ours may call."""
+        table = RouteTable(self.name)
+        table.routes = [route for route in self.routes if not is_internal_only(route.allow)]
+        return table
 
     def _declare(self, method: str, path: str, options: Options) -> Callable[[H], H]:
         def declare(handler: H) -> H:

@@ -27,7 +27,15 @@ from pydantic import (
 
 from backend_api.contract.signing import ALL_SCOPES, SigningKey, derive_key
 from backend_api.service.errors import ConfigError
-from backend_api.service.layers import as_tree, environment_layer, merged, secrets_layer, source_of, tree_layer
+from backend_api.service.layers import (
+    Layer,
+    as_tree,
+    environment_layer,
+    merged,
+    secrets_layer,
+    source_of,
+    tree_layer,
+)
 
 MIN_KEY_LENGTH = 32
 
@@ -106,8 +114,8 @@ class HttpSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)]
     public_url: HttpUrl | None = None
-    allowed_origins: list[Origin] = []
-    trusted_proxies: list[Network] = []
+    allowed_origins: tuple[Origin, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     log_level: LogLevel = "info"
 
 
@@ -127,7 +135,7 @@ class InternalSettings(Section):
 
     api_key: Secret | None = None
     accept_plain_key: bool = True
-    signing_keys: list[SigningKeySettings] = []
+    signing_keys: tuple[SigningKeySettings, ...] = ()
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
@@ -182,23 +190,26 @@ def load(
 ) -> Root:
     """The settings of a program.
 
-    `overrides` are nested tables from the command line, `secrets` is a folder with a file per setting or the local
-    stack's `secrets.toml`. ConfigError names the first setting that is wrong and where it was set.
+    `overrides` are nested tables from the command line; `secrets` is a folder with one file per setting, each named
+    like its environment variable. ConfigError names the first setting that is wrong and where it was set.
     """
     layers = [tree_layer(overrides, "command line"), environment_layer(root, environ)]
     if secrets is not None:
-        layers.append(secrets_layer(root, secrets, _read_folder(secrets) if secrets.is_dir() else _read_toml(secrets)))
+        layers.append(secrets_layer(root, _read_folder(secrets)))
     if config_file is not None:
         layers.append(tree_layer(_read_toml(config_file), str(config_file)))
     everything = merged(layers)
     try:
         return root.model_validate(as_tree(everything))
     except ValidationError as wrong:
-        first = wrong.errors(include_url=False, include_input=False)[0]
-        location = tuple(str(step) for step in first["loc"])
-        where = source_of(everything, location) or ".".join(location)
-        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{where}: {what}") from None
+        raise ConfigError(_first_error(wrong, everything)) from None
+
+
+def _first_error(wrong: ValidationError, layer: Layer) -> str:
+    first = wrong.errors(include_url=False, include_input=False)[0]
+    location = tuple(str(step) for step in first["loc"])
+    what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    return f"{source_of(layer, location) or '.'.join(location)}: {what}"
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -206,9 +217,16 @@ def _read_toml(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _read_folder(folder: Path) -> dict[str, object]:
-    return {path.name: path.read_text("utf-8").strip() for path in sorted(folder.iterdir()) if path.is_file()}
+def _read_folder(folder: Path) -> dict[str, str]:
+    """Names with a dot in front are the mounts' own."""
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+        return {path.name: path.read_text("utf-8").strip() for path in files}
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{folder}: holds a file that is not text") from None

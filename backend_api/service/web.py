@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from backend_api.service.addresses import Networks
 from backend_api.service.answers import problem
 from backend_api.service.endpoint import Endpoint, Surroundings
-from backend_api.service.errors import AppError, BadRequest, Forbidden, Unavailable
+from backend_api.service.errors import AppError, BadRequest, Forbidden
 from backend_api.service.identity import Identify
 from backend_api.service.metrics import UNMATCHED, Metrics
 from backend_api.service.origins import cors_headers, is_foreign, preflight_headers
@@ -21,6 +22,8 @@ from backend_api.service.routes import RouteTable
 
 log = structlog.get_logger(__name__)
 
+Translation = tuple[type[Exception], Callable[[Any], AppError]]
+"""A kind of exception and what it is answered with."""
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -40,21 +43,17 @@ def build_app(
     allowed_origins: Collection[str] = (),
     trusted_proxies: Networks = (),
     connect_to: Sequence[str] = (),
-    unavailable: tuple[type[Exception], ...] = (),
-    without_internal: bool = False,
+    translate: Sequence[Translation] = (),
 ) -> web.Application:
     """The application that serves `tables`; serve it with RUNNER_OPTIONS.
 
-    `services` are what handlers ask for by type, `connect_to` the origins that pages may call besides their own,
-    `unavailable` the exceptions which mean that something this depends on is away (503). `without_internal` leaves
-    out the routes that only internal services may call.
+    `services` are what handlers ask for by type, `connect_to` the origins that pages may call besides their own.
+    `translate` turns the exceptions of what this depends on (a database's driver) into answers.
     """
-    app = web.Application(middlewares=[_observing(metrics), _explaining(unavailable), _guarding(allowed_origins)])
+    app = web.Application(middlewares=[_observing(metrics), _explaining(translate), _guarding(allowed_origins)])
     app.on_response_prepare.append(_headers(allowed_origins, content_policy(connect_to)))
     around = Surroundings(identify, now, services, trusted_proxies)
     for route in (route for table in tables for route in table.routes):
-        if without_internal and route.is_internal_only:
-            continue
         endpoint = Endpoint(route, around)
         app.router.add_route(route.method, route.path, endpoint.handle)
         if route.method == "GET":
@@ -62,11 +61,10 @@ def build_app(
     return app
 
 
-RUNNER_OPTIONS = {
+RUNNER_OPTIONS: Mapping[str, Any] = {
     "access_log": None,
     "auto_decompress": False,  # signatures cover the bytes as sent, and nothing inflates unasked
     "keepalive_timeout": 75.0,
-    "handler_cancellation": True,
 }
 """For `web.AppRunner(app, **RUNNER_OPTIONS)`."""
 
@@ -101,7 +99,7 @@ def _observing(metrics: Metrics) -> Middleware:
     return observe
 
 
-def _explaining(unavailable: tuple[type[Exception], ...]) -> Middleware:
+def _explaining(translate: Sequence[Translation]) -> Middleware:
     @web.middleware
     async def explain(request: web.Request, handler: Serve) -> web.StreamResponse:
         try:
@@ -112,14 +110,18 @@ def _explaining(unavailable: tuple[type[Exception], ...]) -> Middleware:
             return _framework_problem(request, error)
         except AppError as error:
             return _app_problem(request, error)
-        except unavailable as error:
-            log.warning("unavailable", reason=str(error) or type(error).__name__)
-            return _app_problem(request, Unavailable("Something this depends on is away; try again."))
-        except Exception:
+        except Exception as error:
+            if (answer := _translated(error, translate)) is not None:
+                log.warning("unavailable", reason=str(error) or type(error).__name__)
+                return _app_problem(request, answer)
             log.exception("request_failed", method=request.method, path=request.path)
             return problem(500, "The request failed; the log knows why.", request_id_of(request))
 
     return explain
+
+
+def _translated(error: Exception, translate: Sequence[Translation]) -> AppError | None:
+    return next((answer(error) for kind, answer in translate if isinstance(error, kind)), None)
 
 
 def _app_problem(request: web.Request, error: AppError) -> web.Response:
@@ -143,13 +145,19 @@ def _guarding(allowed_origins: Collection[str]) -> Middleware:
         refused = request.match_info.http_exception
         if request.method == "OPTIONS" and isinstance(refused, web.HTTPMethodNotAllowed):
             return _options(origin, refused.allowed_methods)
-        endpoint = getattr(request.match_info.handler, "__self__", None)
+        endpoint = _endpoint_of(request)
         foreign = is_foreign(origin, request.headers.get("Host"), allowed_origins)
-        if foreign and isinstance(endpoint, Endpoint) and not endpoint.is_unchecked:
+        if foreign and endpoint is not None and not endpoint.is_unchecked:
             raise Forbidden("This origin may not call.")
         return await handler(request)
 
     return guard
+
+
+def _endpoint_of(request: web.Request) -> Endpoint | None:
+    """None where nothing matched, and for handlers that were added to the application by other means."""
+    endpoint = getattr(request.match_info.handler, "__self__", None)
+    return endpoint if isinstance(endpoint, Endpoint) else None
 
 
 def _options(origin: str | None, methods: Collection[str]) -> web.Response:
@@ -178,7 +186,8 @@ def _headers(
         headers.setdefault("Referrer-Policy", "no-referrer")
         headers.setdefault("Cache-Control", "no-store")
         headers.setdefault("Content-Security-Policy", policy)
-        if isinstance(getattr(request.match_info.handler, "__self__", None), Endpoint):
+        headers.pop("Server", None)
+        if request.match_info.http_exception is not None or _endpoint_of(request) is not None:
             headers.update(cors_headers(request.headers.get("Origin"), allowed_origins))
 
     return add

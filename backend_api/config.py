@@ -1,0 +1,67 @@
+"""The backend's settings: its tables of the configuration, and how they must relate to each other."""
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
+from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):
+        raise ValueError("not a time zone of the IANA database, such as Europe/Berlin") from None
+    return name
+
+
+class MongoSettings(Section):
+    """The database. `embedded`: the stand-in of the local stack, whose TTL passes stop everything for seconds."""
+
+    url: Annotated[str, Field(pattern=r"^mongodb(\+srv)?://", repr=False)] = "mongodb://127.0.0.1:27017"
+    driver: Literal["pymongo", "motor"] = "pymongo"
+    database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "presence"
+    embedded: bool = False
+
+
+class ViewersSettings(Section):
+    """How long viewer history is kept, and whose is recorded unless a room says otherwise."""
+
+    retention_days: Days = 90
+    summary_retention_days: Days = 730
+    part_retention_days: Annotated[int, Field(ge=2, le=366)] = 8
+    analytics_kinds: tuple[RoomKind | Literal["*"], ...] = ()
+
+    @model_validator(mode="after")
+    def _summaries_outlive_minutes(self) -> Self:
+        if self.summary_retention_days < self.retention_days:
+            raise ValueError("summary_retention_days must not be below retention_days")
+        if self.part_retention_days > self.retention_days:
+            raise ValueError("part_retention_days must not be above retention_days")
+        return self
+
+
+class BackendSettings(HttpSettings):
+    """The table `[backend]`. With `internal_host`, what only services of ours may call is served there alone."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    internal_host: str | None = None
+    internal_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
+    mongo: MongoSettings = MongoSettings()
+    viewers: ViewersSettings = ViewersSettings()
+
+
+class Root(Section):
+    """The whole configuration as the backend reads it."""
+
+    backend: BackendSettings = BackendSettings()
+    presence: Peer = Peer()
+    internal: InternalSettings
+    auth: AuthSettings

@@ -1,0 +1,59 @@
+"""The switch of each room: whether its history is kept. In memory, brought up to date by what changed since."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+
+from backend_api.contract.rooms import kind_of
+from backend_api.db import Mongo
+from backend_api.viewers.documents import SETTINGS
+
+REFRESH_SECONDS = 2.0
+"""How long another process's change may go unseen here."""
+EVERY_KIND = "*"
+
+_OVERLAP = timedelta(minutes=1)
+"""Changes are dated before they become visible: those of the last minute are read again."""
+
+
+class RoomSwitches:
+    """Which rooms are recorded: as they were switched, else by their kind. Dates are the database's own."""
+
+    def __init__(self, mongo: Mongo, recorded_kinds: Collection[str], now: Callable[[], float]) -> None:
+        self._collection = mongo[SETTINGS]
+        self._recorded_kinds = frozenset(recorded_kinds)
+        self._now = now
+        self._switched: dict[str, bool] = {}
+        self._newest: datetime | None = None
+        self._read_at = float("-inf")
+        self._changing = asyncio.Lock()
+
+    async def is_recorded(self, room: str) -> bool:
+        """Raises PyMongoError when nothing recent is known."""
+        return room in await self.recorded({room})
+
+    async def recorded(self, rooms: Collection[str]) -> set[str]:
+        """Those of the rooms whose history is kept. Raises PyMongoError when nothing recent is known."""
+        async with self._changing:
+            # The clock may have been set back; what was read then is not recent.
+            if not 0 <= self._now() - self._read_at < REFRESH_SECONDS:
+                await self._refresh()
+        return {room for room in rooms if self._switched.get(room, self._by_kind(room))}
+
+    async def switch(self, room: str, recorded: bool) -> None:
+        """Seen here at once, elsewhere within REFRESH_SECONDS."""
+        change = {"$set": {"a": recorded}, "$currentDate": {"u": True}}
+        async with self._changing:
+            await self._collection.update_one({"_id": room}, change, upsert=True)
+            self._switched[room] = recorded
+
+    async def _refresh(self) -> None:
+        started_at = self._now()
+        since = {} if self._newest is None else {"u": {"$gte": self._newest - _OVERLAP}}
+        async for document in self._collection.find(since):
+            self._switched[document["_id"]] = document["a"]
+            self._newest = max(self._newest or document["u"], document["u"])
+        self._read_at = started_at
+
+    def _by_kind(self, room: str) -> bool:
+        return not self._recorded_kinds.isdisjoint((EVERY_KIND, kind_of(room)))
