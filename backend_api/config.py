@@ -3,10 +3,10 @@
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
-from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
+from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Section
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
@@ -58,10 +58,25 @@ class BackendSettings(HttpSettings):
     viewers: ViewersSettings = ViewersSettings()
 
 
+class SocketPeer(BaseModel):
+    """Where presence's sockets are, beneath its URL."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    path: str = "/socket.io/"
+
+
+class PresencePeer(Peer):
+    """What pages must know to reach presence."""
+
+    public_url: HttpUrl = "http://127.0.0.1:8090"
+    socket: SocketPeer = SocketPeer()
+
+
 class Root(Section):
     """The whole configuration as the backend reads it."""
 
     backend: BackendSettings = BackendSettings()
-    presence: Peer = Peer()
+    presence: PresencePeer = PresencePeer()
     internal: InternalSettings
     auth: AuthSettings

@@ -15,8 +15,10 @@ BLANK = "[redacted]"
 
 _secret_name = re.compile(r"(^|_)(token|secret|password|authorization|signature|cookie|api_?key|signing_key)$", re.I)
 _secret_text = re.compile(
-    r"(?P<jwt>\beyJ[\w-]+\.[\w-]+\.[\w-]*)"
-    r"|(?P<before>\bbearer\s+|://[^/\s:@]*:|\b(?:token|secret|signature|api_?key)=)[^\s@&\"',]+",
+    r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # a JWT
+    r"|(?<=://)[^/\s@]+(?=@)"  # user and password of a URL
+    r"|(?<=bearer )\S+"
+    r"|(?<=token=)[^\s&\"']+",
     re.IGNORECASE,
 )
 
@@ -57,7 +59,7 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _secret_text.sub(lambda found: (found["before"] or "") + BLANK, value)
+        return _secret_text.sub(BLANK, value)
     if isinstance(value, dict):
         return redact(None, "", dict(value))
     return [_clean(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,10 +1,17 @@
 """Which other origins may call from a browser, and what they are told (the Fetch standard's CORS). Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import urlsplit
 
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-Id"
 EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Request-Id"
 PREFLIGHT_SECONDS = 600
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, as a browser would send them in Origin."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def is_foreign(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from backend_api.service.addresses import Networks
 from backend_api.service.answers import problem
 from backend_api.service.endpoint import Endpoint, Surroundings
-from backend_api.service.errors import AppError, BadRequest, Forbidden
+from backend_api.service.errors import AppError, BadRequest, Forbidden, Unavailable
 from backend_api.service.identity import Identify
 from backend_api.service.metrics import UNMATCHED, Metrics
 from backend_api.service.origins import cors_headers, is_foreign, preflight_headers
@@ -22,8 +22,6 @@ from backend_api.service.routes import RouteTable
 
 log = structlog.get_logger(__name__)
 
-Translation = tuple[type[Exception], Callable[[Any], AppError]]
-"""A kind of exception and what it is answered with."""
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -43,14 +41,14 @@ def build_app(
     allowed_origins: Collection[str] = (),
     trusted_proxies: Networks = (),
     connect_to: Sequence[str] = (),
-    translate: Sequence[Translation] = (),
+    unavailable: tuple[type[Exception], ...] = (),
 ) -> web.Application:
     """The application that serves `tables`; serve it with RUNNER_OPTIONS.
 
     `services` are what handlers ask for by type, `connect_to` the origins that pages may call besides their own.
-    `translate` turns the exceptions of what this depends on (a database's driver) into answers.
+    `unavailable` are the exceptions which mean that something this depends on is away (503).
     """
-    app = web.Application(middlewares=[_observing(metrics), _explaining(translate), _guarding(allowed_origins)])
+    app = web.Application(middlewares=[_observing(metrics), _explaining(unavailable), _guarding(allowed_origins)])
     app.on_response_prepare.append(_headers(allowed_origins, content_policy(connect_to)))
     around = Surroundings(identify, now, services, trusted_proxies)
     for route in (route for table in tables for route in table.routes):
@@ -99,7 +97,7 @@ def _observing(metrics: Metrics) -> Middleware:
     return observe
 
 
-def _explaining(translate: Sequence[Translation]) -> Middleware:
+def _explaining(unavailable: tuple[type[Exception], ...]) -> Middleware:
     @web.middleware
     async def explain(request: web.Request, handler: Serve) -> web.StreamResponse:
         try:
@@ -110,18 +108,14 @@ def _explaining(translate: Sequence[Translation]) -> Middleware:
             return _framework_problem(request, error)
         except AppError as error:
             return _app_problem(request, error)
-        except Exception as error:
-            if (answer := _translated(error, translate)) is not None:
-                log.warning("unavailable", reason=str(error) or type(error).__name__)
-                return _app_problem(request, answer)
+        except unavailable as error:
+            log.warning("unavailable", path=request.path, error=f"{type(error).__name__}: {error}")
+            return _app_problem(request, Unavailable("Something this depends on is away; try again."))
+        except Exception:
             log.exception("request_failed", method=request.method, path=request.path)
             return problem(500, "The request failed; the log knows why.", request_id_of(request))
 
     return explain
-
-
-def _translated(error: Exception, translate: Sequence[Translation]) -> AppError | None:
-    return next((answer(error) for kind, answer in translate if isinstance(error, kind)), None)
 
 
 def _app_problem(request: web.Request, error: AppError) -> web.Response:

@@ -1,0 +1,70 @@
+"""What the backend consists of: each feature's routes, what they need, its background jobs and its indexes.
+
+A new feature is one function here and one line in FEATURES.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from prometheus_client import CollectorRegistry
+
+from backend_api.config import Root
+from backend_api.db import Index, Mongo
+from backend_api.jobs import Job
+from backend_api.service.routes import RouteTable
+from backend_api.viewers import packer, purge
+from backend_api.viewers.charts import Charts
+from backend_api.viewers.documents import indexes
+from backend_api.viewers.intake import Intake
+from backend_api.viewers.keeping import Keeping
+from backend_api.viewers.ranges import DAY_SECONDS
+from backend_api.viewers.reader import HistoryReader
+from backend_api.viewers.rooms import RoomDirectory
+from backend_api.viewers.routes import table as viewers_table
+from backend_api.viewers.settings import RoomSwitches
+from backend_api.viewers.store import PartStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What features are built from."""
+
+    settings: Root
+    mongo: Mongo
+    registry: CollectorRegistry
+    now: Callable[[], float]
+
+
+class Feature(NamedTuple):
+    """What a feature brings. `services` are what its handlers ask for by type."""
+
+    table: RouteTable
+    services: Sequence[object] = ()
+    jobs: Sequence[Job] = ()
+    indexes: Sequence[Index] = ()
+
+
+def viewers(parts: Parts) -> Feature:
+    """Viewer history."""
+    mongo, now, settings = parts.mongo, parts.now, parts.settings.backend.viewers
+    keeping = Keeping(
+        parts_seconds=settings.part_retention_days * DAY_SECONDS,
+        minutes_seconds=settings.retention_days * DAY_SECONDS,
+        summaries_seconds=settings.summary_retention_days * DAY_SECONDS,
+    )
+    switches = RoomSwitches(mongo, settings.analytics_kinds, now)
+    services = (
+        Intake(PartStore(mongo, now), switches, keeping, parts.registry),
+        Charts(HistoryReader(mongo, keeping, now), keeping, ZoneInfo(parts.settings.backend.timezone), now),
+        switches,
+        RoomDirectory(mongo),
+    )
+    jobs = [Job("pack", packer.PERIOD_SECONDS, packer.Packer(mongo, keeping, now).run)]
+    if parts.settings.backend.mongo.embedded:
+        jobs.append(Job("purge", purge.PERIOD_SECONDS, purge.Purge(mongo, keeping, now).run))
+    return Feature(viewers_table, services, jobs, indexes(keeping))
+
+
+FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers,)

@@ -1,0 +1,97 @@
+"""The engine's face: handlers are registered at `server`, events leave through `fanout`, a port is opened by `serve`.
+
+The HTTP application is the caller's; the engine adds its one route and owns the port in front of it.
+"""
+
+import asyncio
+import gc
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from aiohttp import web
+
+from presence_server.engine import packets
+from presence_server.engine.fanout import Fanout
+from presence_server.engine.front import Front
+from presence_server.engine.http_routes import HttpRoutes
+from presence_server.engine.server import SocketServer
+from presence_server.engine.settings import EngineSettings
+
+
+class Engine:
+    """A Socket.IO server on a port of its own, with an aiohttp application behind it."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.server = SocketServer(settings)
+        self.fanout = Fanout(self.server.manager)
+        self._connections = self.server.connections
+        self._runner: web.AppRunner | None = None
+        self._listeners: list[asyncio.Server] = []
+
+    def attach(self, app: web.Application) -> None:
+        """Add the Socket.IO path to the application; before `serve`."""
+        app.router.add_route("*", self.settings.path, HttpRoutes(self._connections).handle)
+
+    async def serve(
+        self,
+        app: web.Application,
+        host: str,
+        port: int,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> int:
+        """Open the port and return its number (port 0: one that was free)."""
+        loop = asyncio.get_running_loop()
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=self.settings.keepalive_seconds,
+            shutdown_timeout=self.settings.close_seconds,
+        )
+        await self._runner.setup()
+        http = cast("Callable[[], asyncio.Protocol]", self._runner.server)
+        self._connections.start()
+        listener = await loop.create_server(
+            lambda: Front(self._connections, http), host, port, ssl=ssl_context, backlog=4096
+        )
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    def alive(self, sid: str, namespace: str = packets.ROOT) -> bool:
+        """Whether the member is connected at this moment: to be asked after every await in a handler."""
+        return bool(self.server.manager.is_connected(sid, namespace))
+
+    def disconnect(self, sid: str, namespace: str = packets.ROOT) -> None:
+        """Make a client leave a namespace."""
+        self.server.drop(sid, namespace)
+
+    @property
+    def sockets(self) -> int:
+        """How many sessions are alive."""
+        return len(self._connections.sockets)
+
+    async def drain(self, *, sockets_per_second: float = 500.0) -> None:
+        """Take no new connections and let go of all there are, in slices; their disconnect handlers run."""
+        for listener in self._listeners:
+            listener.close()
+        await self._connections.drain(sockets_per_second)
+
+    async def close(self) -> None:
+        """Everything down, in order: listener, sessions, what is in flight, the HTTP server."""
+        await self.drain(sockets_per_second=float("inf"))
+        await self._connections.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def quiet_collector() -> None:
+    """Take what start-up made out of the cyclic collector's sight, and let it look rarely: sockets make no cycles.
+
+    For the whole process; to be called once, before the port opens, and after any fork.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1000)

@@ -1,0 +1,148 @@
+"""What the engine reads of an HTTP request: the head of an unambiguous websocket upgrade, the query, the facts kept.
+
+Pure. A head that is not beyond doubt an upgrade for the Socket.IO path is nobody's business here: `read_upgrade` gives
+None and the bytes go to the HTTP server as they came.
+"""
+
+import base64
+import binascii
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+_ONCE = frozenset(
+    ("host", "upgrade", "origin", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"),
+)
+_BODY = frozenset(("content-length", "transfer-encoding", "expect"))
+_SHORT, _MANY = 256, 4096
+_known: dict[str, str] = {}
+
+
+class Facts(NamedTuple):
+    """What a connect handler may want to know of the request that opened a session."""
+
+    query: str
+    scheme: str
+    address: str
+    host: str
+    origin: str
+    user_agent: str
+    forwarded_for: str
+
+    def environ(self) -> dict[str, Any]:
+        """The WSGI-like form that Socket.IO handlers are given; absent headers have no key."""
+        headers = {
+            "HTTP_HOST": self.host,
+            "HTTP_ORIGIN": self.origin,
+            "HTTP_USER_AGENT": self.user_agent,
+            "HTTP_X_FORWARDED_FOR": self.forwarded_for,
+        }
+        return {
+            "REQUEST_METHOD": "GET",
+            "QUERY_STRING": self.query,
+            "REMOTE_ADDR": self.address,
+            "wsgi.url_scheme": self.scheme,
+        } | {key: value for key, value in headers.items() if value}
+
+
+class Query(NamedTuple):
+    """The parameters of the Engine.IO protocol in a request's query; an empty string where one is missing."""
+
+    version: str
+    transport: str
+    sid: str
+
+
+class Upgrade(NamedTuple):
+    """An unambiguous websocket upgrade."""
+
+    query: str
+    key: str
+    headers: dict[str, str]
+
+
+def facts(query: str, scheme: str, address: str, headers: dict[str, str]) -> Facts:
+    """Keep what is needed; strings that many connections share are held once."""
+    return Facts(
+        _shared(query),
+        scheme,
+        address,
+        _shared(headers.get("host", "")),
+        _shared(headers.get("origin", "")),
+        _shared(headers.get("user-agent", "")),
+        headers.get("x-forwarded-for", ""),
+    )
+
+
+def _shared(text: str) -> str:
+    if len(text) > _SHORT:
+        return text
+    if len(_known) >= _MANY:
+        _known.clear()
+    return _known.setdefault(text, text)
+
+
+def query_of(text: str) -> Query:
+    return _short_query(text) if len(text) <= _SHORT and "sid=" not in text else _parse_query(text)
+
+
+def _parse_query(text: str) -> Query:
+    try:
+        found = parse_qs(text, max_num_fields=32)
+    except ValueError:
+        return Query("", "", "")
+    return Query(*(found.get(name, [""])[0] for name in ("EIO", "transport", "sid")))
+
+
+_short_query = lru_cache(maxsize=1024)(_parse_query)
+
+
+def read_upgrade(head: bytes, path: str) -> Upgrade | None:
+    """The upgrade in a request head (up to and without the blank line); None unless it is beyond doubt."""
+    text = head.decode("latin-1")
+    lines = text.split("\r\n")
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        return None
+    parts = lines[0].split(" ")
+    if len(parts) != 3 or parts[0] != "GET" or parts[2] != "HTTP/1.1":
+        return None
+    target, _, query = parts[1].partition("?")
+    headers = _headers(lines) if target == path and "#" not in query else None
+    if headers is None or not _asks_for_websocket(headers):
+        return None
+    return Upgrade(query, headers["sec-websocket-key"], headers)
+
+
+def _headers(lines: list[str]) -> dict[str, str] | None:
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name[0] in " \t" or name[-1] in " \t":
+            return None
+        name = name.lower()
+        if name in headers:
+            if name in _ONCE:
+                return None
+            value = f"{headers[name]}, {value}"
+        if name in _BODY:
+            return None
+        headers[name] = value.strip(" \t")
+    return headers
+
+
+def _asks_for_websocket(headers: dict[str, str]) -> bool:
+    return (
+        headers.get("upgrade", "").lower() == "websocket"
+        and "upgrade" in headers.get("connection", "").lower().replace(" ", "").split(",")
+        and headers.get("sec-websocket-version") == "13"
+        and "host" in headers
+        and is_key(headers.get("sec-websocket-key", ""))
+    )
+
+
+def is_key(key: str) -> bool:
+    """Whether a Sec-WebSocket-Key is the base64 of 16 bytes."""
+    try:
+        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False

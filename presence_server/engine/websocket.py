@@ -1,0 +1,163 @@
+"""One websocket: frames between a transport and whoever owns it.
+
+No queue, no reader, no writer: what arrives is handled as it arrives, what is sent goes straight to the transport. A
+peer that does not read is bounded: over the high-water mark nothing more is read from it and newest-wins packets are
+kept by topic instead of being written; if it stays there, it is dropped.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+from presence_server.engine import frames
+
+if TYPE_CHECKING:
+    from presence_server.engine.connections import Connections
+
+
+class Owner(Protocol):
+    """Who hears what a websocket says: a session, or the probe of an upgrade."""
+
+    def receive(self, packet: str | bytes) -> None:
+        """Take one message."""
+
+    def end(self, reason: str) -> None:
+        """The websocket is gone."""
+
+
+class WebSocket(asyncio.Protocol):
+    """A server's end of a websocket; a session's wire. `slow` while the peer has too much unread."""
+
+    name: ClassVar[str] = "websocket"
+
+    __slots__ = ("_connections", "_held", "_missed", "_over", "_reader", "owner", "slow", "transport")
+
+    def __init__(self, connections: "Connections", transport: asyncio.Transport) -> None:
+        self._connections = connections
+        self.transport = transport
+        self.owner: Owner | None = None
+        self.slow = False
+        self._held = False
+        self._over = False
+        self._missed: dict[str, bytes] | None = None
+        self._reader = frames.MessageReader(connections.settings.max_payload_bytes)
+        connections.websockets.add(self)
+
+    # What the loop tells us
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        self._read()
+
+    def pause_writing(self) -> None:
+        self.slow = True
+        self._connections.slow.start(self, self._connections.now())
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.slow = False
+        self._connections.slow.stop(self)
+        missed, self._missed = self._missed, None
+        for frame in (missed or {}).values():
+            self.transport.write(frame)
+        if not self._held:
+            self._resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.lost(self)
+        owner, self.owner = self.owner, None
+        self._missed = None
+        self._over = True
+        if owner is not None:
+            owner.end("transport close" if exc is None else "transport error")
+
+    # Reading
+
+    def _read(self) -> None:
+        try:
+            while not self._held and (message := self._reader.next()) is not None:
+                self._handle(*message)
+        except frames.ProtocolError as error:
+            self._fail(error)
+
+    def _handle(self, opcode: int, payload: str | bytes) -> None:
+        if opcode in (frames.TEXT, frames.BINARY):
+            if not self._over and self.owner is not None:
+                self.owner.receive(payload)
+        elif opcode == frames.PING:
+            if not self._over:
+                self.transport.write(frames.frame(frames.PONG, cast("bytes", payload)))
+        elif opcode == frames.CLOSE:
+            self._peer_closed(cast("bytes", payload))
+
+    def _peer_closed(self, payload: bytes) -> None:
+        if not self._over:
+            self._over = True
+            code = frames.closing_code(payload)
+            self.transport.write(frames.frame(frames.CLOSE, b"") if code is None else frames.close_frame(code))
+        self._hang_up()
+        if self.owner is not None:
+            self.owner.end("transport close")
+
+    def _fail(self, error: frames.ProtocolError) -> None:
+        if not self._over:
+            self._over = True
+            self.transport.write(frames.close_frame(error.code, str(error)))
+        self._hang_up()
+        if self.owner is not None:
+            self.owner.end("transport error")
+
+    def _hang_up(self) -> None:
+        """Nothing more is to be read; what is written may leave, for as long as a close may take."""
+        self._held = True
+        self._connections.closing.start(self, self._connections.now())
+        self.transport.close()
+
+    # A session's wire
+
+    def send(self, packet: bytes) -> None:
+        self.write(frames.frame(frames.TEXT, packet))
+
+    def send_binary(self, data: bytes) -> None:
+        self.write(frames.frame(frames.BINARY, data))
+
+    def send_newest(self, packet: bytes, frame: bytes, topic: str) -> None:
+        if not self.slow:
+            self.transport.write(frame)
+        elif not self._over:
+            if self._missed is None:
+                self._missed = {}
+            self._missed[topic] = frame
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame that nothing supersedes: a peer that lets too many of them pile up is dropped."""
+        if self._over:
+            return
+        self.transport.write(frame)
+        if self.slow and self.transport.get_write_buffer_size() > self._connections.settings.write_limit_bytes:
+            self.abort()
+
+    def hold(self) -> None:
+        self._held = True
+        self.transport.pause_reading()
+
+    def release(self) -> None:
+        self._held = False
+        self._read()
+        if not self.slow:
+            self._resume()
+
+    def _resume(self) -> None:
+        if not self._held and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye and wait for the peer's answer; cut the connection when it takes too long."""
+        if self._over:
+            return
+        self._over = True
+        self.transport.write(frames.close_frame(code, reason))
+        self._connections.closing.start(self, self._connections.now())
+
+    def abort(self) -> None:
+        self._over = True
+        self.transport.abort()
