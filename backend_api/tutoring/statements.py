@@ -50,13 +50,12 @@ def lines(lessons: Iterable[Lesson]) -> list[Line]:
     return sorted((_line(teacher, terms, group) for (teacher, terms), group in groups.items()), key=_order)
 
 
-def totals(statement: Iterable[Line]) -> dict[str, Decimal]:
-    """What is due, for each currency: the sum of its lines."""
+def totals(amounts: Iterable[tuple[str | None, Decimal | None]]) -> dict[str, Decimal]:
+    """What is due, for each currency: the sum of (currency, amount) of the lines, without those that cost nothing."""
     sums: dict[str, Decimal] = {}
-    for line in statement:
-        if line.terms is not None and line.amount is not None:
-            currency = line.terms.tariff.currency
-            sums[currency] = sums.get(currency, no_amount(currency)) + line.amount
+    for currency, amount in amounts:
+        if currency is not None and amount is not None:
+            sums[currency] = sums.get(currency, no_amount(currency)) + amount
     return sums
 
 
