@@ -90,10 +90,10 @@ def quality_of(session: Session) -> Quality:
 def _packed(interval: Interval) -> list[Any]:
     i, q = interval, interval.quality
     quality = None if q is None else [q.buffering, q.reconnects, q.bitrate]
-    return [quality, i.id, i.node, i.boot, i.version, i.started_at, i.last_seen_at, i.closed_at, i.reason]
+    return [i.id, i.node, i.boot, i.version, i.started_at, i.last_seen_at, i.closed_at, i.reason, quality]
 
 
 def _unpacked(packed: list[Any]) -> Interval:
-    said, *fields = packed
+    said = packed[-1]
     quality = None if said is None else Quality(buffering=said[0], reconnects=said[1], bitrate=said[2])
-    return Interval(*fields, quality)
+    return Interval(*[*packed[:-1], quality])

@@ -58,8 +58,7 @@ class IntervalIntake:
         """What became of each, in order. Raises PyMongoError or Unavailable, and then all may be sent again."""
         await self._store.merge(self._session(item) for item in sent if not isinstance(item, Refused))
         for item in sent:
-            refused = isinstance(item, Refused)
-            self._counter.labels("" if refused else item.kind, "invalid" if refused else "saved").inc()
+            self._counter.labels(*(("", "invalid") if isinstance(item, Refused) else (item.kind, "saved"))).inc()
         return [_result(item) for item in sent]
 
     def _session(self, report: IntervalReport) -> Session:

@@ -4,10 +4,10 @@ import asyncio
 import random
 
 import pytest
-from tests.backend_api.sessions.conftest import interval, session
 
 from backend_api.sessions.documents import HISTORY, LIVE, history_document
 from backend_api.sessions.lifecycle import HTTP_NODE
+from tests.backend_api.sessions.conftest import interval, session
 
 
 async def kept(sessions):
