@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
-from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Section
+from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
 
 Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -15,7 +15,7 @@ Days = Annotated[int, Field(ge=1, le=36_500)]
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError("not a time zone of the IANA database, such as Europe/Berlin") from None
     return name
 
@@ -80,9 +80,9 @@ class StreamSettings(Section):
 class BackendSettings(HttpSettings):
     """The table `[backend]`. With `internal_host`, what only services of ours may call is served there alone."""
 
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    port: Port = 8080
     internal_host: str | None = None
-    internal_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    internal_port: Port = 8081
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS

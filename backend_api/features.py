@@ -5,6 +5,7 @@ A new feature is one function here and one line in FEATURES.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,10 @@ from prometheus_client import CollectorRegistry
 from backend_api.config import Root
 from backend_api.db import Index, Mongo
 from backend_api.jobs import Job
+from backend_api.pages.render import Pages
+from backend_api.pages.routes import table as pages_table
+from backend_api.service.origins import origin_of
+from backend_api.service.program import DISTRIBUTION
 from backend_api.service.routes import RouteTable
 from backend_api.viewers import packer, purge
 from backend_api.viewers.charts import Charts
@@ -67,4 +72,16 @@ def viewers(parts: Parts) -> Feature:
     return Feature(viewers_table, services, jobs, indexes(keeping))
 
 
-FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers,)
+def pages(parts: Parts) -> Feature:
+    """The pages that people look at."""
+    backend, presence = parts.settings.backend, parts.settings.presence
+    shown = Pages(
+        version=version(DISTRIBUTION),
+        presence_url=origin_of(presence.public_url),
+        presence_path=presence.socket.path,
+        backend_url=backend.public_url,
+    )
+    return Feature(pages_table, [shown])
+
+
+FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages)

@@ -12,7 +12,7 @@ import structlog
 from joserfc.jwk import ECKey, Key, KeySet, OctKey, RSAKey
 from pydantic import BaseModel
 
-from backend_api.service.errors import Unavailable
+from backend_api.service.errors import ConfigError, Unavailable
 from backend_api.service.settings import AuthSettings
 from backend_api.service.tokens import Keys, key_id_of
 
@@ -38,7 +38,7 @@ class KeySource:
 
     def __init__(self, settings: AuthSettings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._url = settings.jwks_url
-        self._static = None if settings.secret is None else OctKey.import_key(settings.secret.get_secret_value())
+        self._static = None if settings.secret is None else _shared_key(settings.secret.get_secret_value())
         self._monotonic = monotonic
         self._fetched: KeySet | None = None
         self._fetched_at = self._tried_at = float("-inf")
@@ -97,6 +97,13 @@ class KeySource:
                 if len(document) > MAX_DOCUMENT_BYTES:
                     raise ValueError(f"larger than {MAX_DOCUMENT_BYTES} bytes")
             return bytes(document)
+
+
+def _shared_key(secret: str) -> OctKey:
+    try:
+        return OctKey.import_key(secret)
+    except ValueError:
+        raise ConfigError("auth.secret: this is a key pair's public part, not a shared secret") from None
 
 
 def _read_keys(document: bytes) -> KeySet:

@@ -1,4 +1,4 @@
-"""Where settings come from, flattened so that each value knows its source: `("backend", "port") -> Setting`. Pure.
+"""Where settings come from, flattened so that each value knows its place: `("backend", "port") -> Setting`. Pure.
 
 Which settings exist and what they mean is in the models; this only reads names and shapes.
 """
@@ -14,12 +14,14 @@ from backend_api.service.errors import ConfigError
 
 SettingPath = tuple[str, ...]
 
+VARIABLE = "environment variable "
+
 
 class Setting(NamedTuple):
-    """One value and the words by which an error names where it came from."""
+    """One value and the words by which an operator knows the place where it was set."""
 
     value: object
-    source: str
+    place: str
 
 
 Layer = dict[SettingPath, Setting]
@@ -35,9 +37,9 @@ LEGACY_NAMES: Mapping[str, SettingPath] = {
 """The names that the host application first used, understood where the program has the setting."""
 
 
-def tree_layer(tree: Mapping[str, object], source: str) -> Layer:
+def tree_layer(tree: Mapping[str, object], place: str) -> Layer:
     """Nested tables, such as a TOML file or what the command line set."""
-    return {path: Setting(value, f"{source}: {'.'.join(path)}") for path, value in _leaves(tree, ())}
+    return {path: Setting(value, place) for path, value in _leaves(tree, ())}
 
 
 def environment_layer(root: type[BaseModel], environ: Mapping[str, str]) -> Layer:
@@ -47,11 +49,11 @@ def environment_layer(root: type[BaseModel], environ: Mapping[str, str]) -> Laye
     for name, path in LEGACY_NAMES.items():
         if (text := environ.get(name)) and (hint := _hint(root, path)) is not None:
             value = [text] if get_origin(hint) in (list, tuple) else text
-            layer[path] = Setting(value, f"environment variable {name}")
+            layer[path] = Setting(value, VARIABLE + name)
     for name, text in environ.items():
         path = tuple(name.lower().split("__"))
         if text and len(path) > 1 and path[0] in sections:
-            layer[path] = _from_text(root, path, text, f"environment variable {name}")
+            layer[path] = _from_text(root, path, text, VARIABLE + name)
     return layer
 
 
@@ -69,23 +71,27 @@ def merged(layers: list[Layer]) -> Layer:
 def as_tree(layer: Layer) -> dict[str, Any]:
     """Nested tables again; ConfigError where a value stands in the place of a table."""
     tree: dict[str, Any] = {}
-    for path, (value, source) in sorted(layer.items(), key=lambda item: len(item[0])):
+    for path, (value, place) in sorted(layer.items(), key=lambda item: len(item[0])):
         node = tree
         for name in path[:-1]:
             node = node.setdefault(name, {})
             if not isinstance(node, dict):
-                raise ConfigError(f"{source}: {name} is a value, not a table")
+                raise ConfigError(f"{place}: {name} is a value, not a table")
         if not (value == {} and path[-1] in node):
             node[path[-1]] = dict(value) if isinstance(value, dict) else value
     return tree
 
 
-def source_of(layer: Layer, location: SettingPath) -> str | None:
-    """Where the value at, above or below `location` came from."""
-    for length in range(len(location), 0, -1):
-        if location[:length] in layer:
-            return layer[location[:length]].source
-    return None
+def blamed(layer: Layer, location: SettingPath) -> str:
+    """How to name the setting at `location` to the operator: where it was set, and its name in a file."""
+    found = {layer[location[:length]].place for length in range(len(location), 0, -1) if location[:length] in layer}
+    below = {setting.place for path, setting in layer.items() if path[: len(location)] == location}
+    places = found or below
+    name = ".".join(location)
+    if len(places) != 1:
+        return name
+    place = places.pop()
+    return place if place.startswith(VARIABLE) else f"{place}: {name}"
 
 
 def _leaves(tree: Mapping[str, object], prefix: SettingPath) -> Iterator[tuple[SettingPath, object]]:
@@ -96,14 +102,14 @@ def _leaves(tree: Mapping[str, object], prefix: SettingPath) -> Iterator[tuple[S
             yield (*prefix, name), value
 
 
-def _from_text(root: type[BaseModel], path: SettingPath, text: str, source: str) -> Setting:
+def _from_text(root: type[BaseModel], path: SettingPath, text: str, place: str) -> Setting:
     hint = _hint(root, path)
     if get_origin(hint) not in (list, dict, tuple, set, frozenset):
-        return Setting(text, source)
+        return Setting(text, place)
     try:
-        return Setting(json.loads(text), source)
+        return Setting(json.loads(text), place)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{source}: must be JSON") from None
+        raise ConfigError(f"{place}: must be JSON") from None
 
 
 def _hint(root: type[BaseModel], path: SettingPath) -> object | None:

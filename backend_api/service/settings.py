@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -30,10 +31,10 @@ from backend_api.service.errors import ConfigError
 from backend_api.service.layers import (
     Layer,
     as_tree,
+    blamed,
     environment_layer,
     merged,
     secrets_layer,
-    source_of,
     tree_layer,
 )
 
@@ -96,7 +97,8 @@ def _safe_to_trust(url: str) -> str:
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
-Network = IPv4Network | IPv6Network
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(ip_network)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -112,7 +114,7 @@ class HttpSettings(Section):
     """Where a program listens and whom it believes; port 0 takes any free one."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)]
+    port: Port
     public_url: HttpUrl | None = None
     allowed_origins: tuple[Origin, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
@@ -143,7 +145,7 @@ class InternalSettings(Section):
             raise ValueError("set api_key or signing_keys")
         twice = [key_id for key_id, count in Counter(key.id for key in self.signing_keys).items() if count > 1]
         if twice:
-            raise ValueError(f"signing_keys: the id {twice[0]} occurs twice")
+            raise ValueError(f"the id {twice[0]} occurs twice")
         return self
 
     def keys(self) -> dict[str, SigningKey]:
@@ -209,7 +211,7 @@ def _first_error(wrong: ValidationError, layer: Layer) -> str:
     first = wrong.errors(include_url=False, include_input=False)[0]
     location = tuple(str(step) for step in first["loc"])
     what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-    return f"{source_of(layer, location) or '.'.join(location)}: {what}"
+    return f"{blamed(layer, location)}: {what}"
 
 
 def _read_toml(path: Path) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The rooms that have history, by name."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import AsyncIterator
 
@@ -67,6 +67,6 @@ def _cursor(room: str) -> str:
 
 def _read_cursor(cursor: str) -> str:
     try:
-        return urlsafe_b64decode(cursor.encode()).decode()
+        return b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (Base64Error, UnicodeError):
         raise Unprocessable("This cursor is not one of ours.", errors=[FieldError("#/cursor", "unknown")]) from None

@@ -103,7 +103,7 @@ class Connections:
             websocket.abort()
         for socket in self._unnamed.due(now):
             socket.end(TRANSPORT_ERROR)
-            socket.wire.close(1008, "no CONNECT")
+            socket.wire.refuse(1008, "no CONNECT")
         for socket in self._lingering.due(now):
             socket.cancel()
             self._cancelled.start(socket, now)

@@ -16,7 +16,7 @@ from presence_server.engine.admission import (
 from presence_server.engine.connections import Connections
 from presence_server.engine.packets import BadPacket, decode_payload, encode_payload
 from presence_server.engine.polling import PollingWire
-from presence_server.engine.requests import Facts, facts, is_key, query_of
+from presence_server.engine.requests import Facts, asks_for_websocket, facts, merge, query_of
 from presence_server.engine.sockets import TRANSPORT_CLOSE, TRANSPORT_ERROR, Socket
 from presence_server.engine.upgrade import accept
 from presence_server.engine.websocket import WebSocket
@@ -113,11 +113,10 @@ class HttpRoutes:
 
     def _upgrade(self, request: web.Request) -> web.StreamResponse:
         """Take the connection back from aiohttp: proxies send upgrades down connections that carried requests."""
-        transport, key = request.transport, request.headers.get("Sec-WebSocket-Key", "")
-        doubtful = request.headers.get("Sec-WebSocket-Version") != "13" or request.can_read_body or not is_key(key)
-        if transport is None or doubtful or request.version != (1, 1):
+        transport, headers = request.transport, merge(request.headers.items())
+        if transport is None or headers is None or not asks_for_websocket(headers) or request.version != (1, 1):
             return _refused(BAD_REQUEST)
-        outcome = accept(self._connections, transport, key, _facts(request))
+        outcome = accept(self._connections, transport, headers["sec-websocket-key"], _facts(request))
         if isinstance(outcome, Refusal):
             return _refused(outcome)
         _detach(request, outcome)

@@ -54,6 +54,9 @@ class PollingWire:
         """Let the waiting poll go: with a NOOP where the client asked for the end, with a CLOSE otherwise."""
         self._finish(NOOP if code == 1000 else CLOSE)
 
+    def refuse(self, code: int, reason: str) -> None:
+        self._finish(CLOSE)
+
     def abort(self) -> None:
         self._finish(CLOSE)
 

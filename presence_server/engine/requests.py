@@ -6,6 +6,7 @@ None and the bytes go to the HTTP server as they came.
 
 import base64
 import binascii
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -107,40 +108,46 @@ def read_upgrade(head: bytes, path: str) -> Upgrade | None:
     if len(parts) != 3 or parts[0] != "GET" or parts[2] != "HTTP/1.1":
         return None
     target, _, query = parts[1].partition("?")
-    headers = _headers(lines) if target == path and "#" not in query else None
-    if headers is None or not _asks_for_websocket(headers):
+    if target != path or "#" in query:
+        return None
+    headers = merge(_pairs(lines))
+    if headers is None or not asks_for_websocket(headers):
         return None
     return Upgrade(query, headers["sec-websocket-key"], headers)
 
 
-def _headers(lines: list[str]) -> dict[str, str] | None:
-    headers: dict[str, str] = {}
+def _pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon or not name or name[0] in " \t" or name[-1] in " \t":
+        # A name that is empty or ends in a blank is refused by whoever merges.
+        yield name if colon else "", value.strip(" \t")
+
+
+def merge(pairs: Iterable[tuple[str, str]]) -> dict[str, str] | None:
+    """Headers by lower-case name; None where they leave room for doubt: odd names, repetitions, a body."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        if not name or name[0] in " \t" or name[-1] in " \t":
             return None
-        name = name.lower()
-        if name in headers:
-            if name in _ONCE:
-                return None
-            value = f"{headers[name]}, {value}"
-        if name in _BODY:
+        lower = name.lower()
+        if lower in _BODY or (lower in _ONCE and lower in headers):
             return None
-        headers[name] = value.strip(" \t")
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
     return headers
 
 
-def _asks_for_websocket(headers: dict[str, str]) -> bool:
+def asks_for_websocket(headers: dict[str, str]) -> bool:
+    """Whether the headers are those of a websocket upgrade of RFC 6455, version 13."""
     return (
         headers.get("upgrade", "").lower() == "websocket"
         and "upgrade" in headers.get("connection", "").lower().replace(" ", "").split(",")
         and headers.get("sec-websocket-version") == "13"
         and "host" in headers
-        and is_key(headers.get("sec-websocket-key", ""))
+        and _is_key(headers.get("sec-websocket-key", ""))
     )
 
 
-def is_key(key: str) -> bool:
+def _is_key(key: str) -> bool:
     """Whether a Sec-WebSocket-Key is the base64 of 16 bytes."""
     try:
         return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16

@@ -58,7 +58,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
             client_manager=Members(),
             logger=log,
             engineio_logger=log,
-            async_handlers=False,
+            async_handlers=True,  # only call() asks: acks pass the queue, so it may wait within a handler
             async_mode="aiohttp",
             monitor_clients=False,
             ping_interval=settings.ping_interval_seconds,

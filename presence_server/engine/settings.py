@@ -41,6 +41,7 @@ class EngineSettings:
             self.connect_seconds,
             self.upgrade_seconds,
             self.slow_seconds,
+            self.close_seconds,
             self.handler_seconds,
         )
         return min(1.0, max(0.02, shortest / 4))

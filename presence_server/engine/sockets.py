@@ -59,6 +59,9 @@ class Wire(Protocol):
     def close(self, code: int, reason: str) -> None:
         """End politely, with a bound on how long it takes."""
 
+    def refuse(self, code: int, reason: str) -> None:
+        """End for an offence: say why, without waiting for an answer."""
+
     def abort(self) -> None:
         """End at once."""
 
@@ -143,7 +146,7 @@ class Socket:
         if self.alive:
             log.debug("closing %s: %s", self.facts.address, bad)
             self.end(TRANSPORT_ERROR)
-            self.wire.close(1008, str(bad))
+            self.wire.refuse(1008, str(bad))
 
     def end(self, reason: str) -> None:
         """The session is over from now on; who was in it hears the reason, after the work in flight. Idempotent."""

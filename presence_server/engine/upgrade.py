@@ -83,7 +83,7 @@ class Probe:
         else:
             self._websocket.owner = None
             self.end("")
-            self._websocket.close(frames.POLICY, "not an upgrade")
+            self._websocket.refuse(frames.POLICY, "not an upgrade")
 
     def _switch(self) -> None:
         """Move the session over with everything that waits for it, in order."""

@@ -99,10 +99,7 @@ class WebSocket(asyncio.Protocol):
             self.owner.end("transport close")
 
     def _fail(self, error: frames.ProtocolError) -> None:
-        if not self._over:
-            self._over = True
-            self.transport.write(frames.close_frame(error.code, str(error)))
-        self._hang_up()
+        self.refuse(error.code, str(error))
         if self.owner is not None:
             self.owner.end("transport error")
 
@@ -157,6 +154,13 @@ class WebSocket(asyncio.Protocol):
         self._over = True
         self.transport.write(frames.close_frame(code, reason))
         self._connections.closing.start(self, self._connections.now())
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Say what the peer did wrong and hang up."""
+        if not self._over:
+            self._over = True
+            self.transport.write(frames.close_frame(code, reason))
+        self._hang_up()
 
     def abort(self) -> None:
         self._over = True

@@ -6,7 +6,7 @@
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 const LONGEST_DRAIN_MS = 120_000;
-const WORTH_A_RETRY = new Set(['slow_down', 'unavailable', 'draining', 'timeout']);
+const WORTH_A_RETRY = new Set(['slow_down', 'too_many_sockets', 'unavailable', 'timeout']);
 
 /** The count in an update or an ack, or null if it is for another room or not a count at all. */
 export function readCount(room, message) {

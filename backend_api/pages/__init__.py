@@ -1,0 +1,1 @@
+"""The pages that people look at: templates, scripts, style, and the client library for other pages."""

@@ -1,0 +1,53 @@
+"""Where the pages are. They hold no data of anybody: scripts ask the API for it, with the reader's token."""
+
+from aiohttp import web
+
+from backend_api.contract.rooms import is_room
+from backend_api.contract.wire import Wire
+from backend_api.pages.render import Pages
+from backend_api.pages.static_files import static_file
+from backend_api.service.access import unchecked
+from backend_api.service.routes import RouteTable
+
+TIME_RANGES = ("1h", "6h", "24h", "7d", "30d", "90d", "all")
+
+table = RouteTable("pages")
+
+
+class RoomPage(Wire):
+    """The page of a room. Any text: what is no room gets a page that says so."""
+
+    room: str
+
+
+class StaticPath(Wire):
+    """A file beneath `static/`."""
+
+    name: str
+
+
+@table.get("/", allow=(unchecked,), summary="Page: what is running")
+async def home(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "home.html")
+
+
+@table.get("/live/{room}", allow=(unchecked,), summary="Page: how many are watching a room")
+async def live(*, path: RoomPage, request: web.Request, pages: Pages) -> web.Response:
+    return _room_page(request, pages, "live.html", path.room)
+
+
+@table.get("/viewers/{room}", allow=(unchecked,), summary="Page: the viewer history of a room")
+async def viewers(*, path: RoomPage, request: web.Request, pages: Pages) -> web.Response:
+    return _room_page(request, pages, "viewers.html", path.room)
+
+
+@table.get("/static/{name:.+}", allow=(unchecked,), summary="What pages load")
+async def static(*, path: StaticPath) -> web.FileResponse:
+    return static_file(path.name)
+
+
+def _room_page(request: web.Request, pages: Pages, template: str, room: str) -> web.Response:
+    if is_room(room):
+        return pages.answer(request, template, {"room": room, "ranges": TIME_RANGES})
+    detail = f"“{room}” is not a room. A room is a kind and an id, such as auction:42."
+    return pages.answer(request, "problem.html", {"title": "There is no such room", "detail": detail}, status=404)

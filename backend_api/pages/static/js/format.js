@@ -1,0 +1,31 @@
+/** How figures and times are written for people. Pure; the locale and the time zone are the reader's. */
+
+const whole = new Intl.NumberFormat();
+const oneDecimal = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const moment = new Intl.DateTimeFormat(undefined, {
+  weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit',
+});
+const date = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+
+const HOUR_SECONDS = 3_600;
+const DAY_SECONDS = 86_400;
+
+export const formatCount = (value) => whole.format(value);
+export const formatAverage = (value) => (value >= 1_000 ? whole : oneDecimal).format(value);
+export const formatHours = (minutes) => formatAverage(minutes / 60);
+export const formatClock = (at) => clock.format(at * 1_000);
+export const formatDay = (at) => day.format(at * 1_000);
+
+/** When a stretch of `stepSeconds` began: days are dates, anything shorter has its time. */
+export const formatStart = (at, stepSeconds) => (stepSeconds >= DAY_SECONDS ? date : moment).format(at * 1_000);
+
+/** `15 minutes`, `1 hour`. */
+export function formatStep(seconds) {
+  const [value, unit] = seconds >= DAY_SECONDS ? [seconds / DAY_SECONDS, 'day']
+    : seconds >= HOUR_SECONDS ? [seconds / HOUR_SECONDS, 'hour'] : [seconds / 60, 'minute'];
+  return `${value} ${unit}${value === 1 ? '' : 's'}`;
+}
+
+export const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

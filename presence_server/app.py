@@ -1,0 +1,204 @@
+"""The presence server put together: what starts in which order, and how it ends. Decides nothing about rooms."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import NamedTuple
+
+import socketio
+import structlog
+from aiohttp import web
+
+from backend_api.client import BackendClient
+from backend_api.service.documentation import documented
+from backend_api.service.errors import StartError
+from backend_api.service.health import Check, Health, health_table
+from backend_api.service.identity import Identify
+from backend_api.service.jwks import KeySource
+from backend_api.service.metrics import Metrics
+from backend_api.service.program import DISTRIBUTION
+from backend_api.service.serving import cannot_listen, url_of
+from backend_api.service.web import RUNNER_OPTIONS, build_app
+from presence_server import http
+from presence_server.auth import Gate, connecting_origins
+from presence_server.broadcaster import Broadcaster
+from presence_server.checkpoint import Checkpoint
+from presence_server.clock import Clock
+from presence_server.config import PresenceSettings, Root
+from presence_server.courier import Courier
+from presence_server.draining import drain
+from presence_server.errors import OutboxRefused
+from presence_server.fanout import Sockets
+from presence_server.folder import DataFolder
+from presence_server.metrics import PresenceCollector
+from presence_server.namespaces import attach, make_server
+from presence_server.outbox import Outbox, opened
+from presence_server.recorder import Recorder
+from presence_server.rooms import CountChange, RoomCounter
+from presence_server.viewers import Rules, Viewers
+
+log = structlog.get_logger(__name__)
+
+LAST_SENDS_SECONDS = 5.0
+"""How long a shutdown tries to bring the last reports to the backend; what is left waits on the disk."""
+
+
+class Presence(NamedTuple):
+    """A running presence server."""
+
+    url: str
+    health: Health
+    counter: RoomCounter
+
+
+class _History(NamedTuple):
+    """What remembers: from the change of a count to the backend."""
+
+    outbox: Outbox
+    courier: Courier
+    recorder: Recorder
+
+
+class _Live(NamedTuple):
+    """What counts and tells."""
+
+    server: socketio.AsyncServer
+    sockets: Sockets
+    viewers: Viewers
+    counter: RoomCounter
+
+
+async def run(settings: Root, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set, then drains."""
+    async with running(settings) as presence:
+        log.info("ready", url=presence.url)
+        await stop.wait()
+        log.info("draining")
+
+
+@asynccontextmanager
+async def running(settings: Root) -> AsyncIterator[Presence]:
+    """Starts everything from top to bottom. StartError where something outside is in the way."""
+    own = settings.presence
+    async with AsyncExitStack() as steps:
+        # 1. The folder, for this process alone; a boot number that was never used in it.
+        folder = steps.enter_context(DataFolder(own.data_dir))
+        clock = Clock(folder.last_boot())
+        folder.keep_boot(clock.boot)
+        # 2. The keys of users' tokens.
+        keys = await steps.enter_async_context(KeySource(settings.auth))
+        # 3. The history: first of all what an earlier process left behind.
+        history = await _remember(steps, settings, folder, clock)
+        await history.recorder.recover()
+        # 4. Rooms and sockets, with nobody in them.
+        live = _count(settings, clock, keys, history.recorder)
+        health = Health({"outbox": _outbox_check(history.outbox)})
+        app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
+        # 5. The port.
+        runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
+        url = await _listen(runner, own)
+        # 6. The background, once there is something to do for it.
+        async with asyncio.TaskGroup() as group:
+            work = (history.recorder.run(), history.courier.run(), _close_expired(live.viewers))
+            background = [group.create_task(one) for one in work]
+            try:
+                yield Presence(url, health, live.counter)
+            finally:
+                await _shut_down(health, runner, live, history, background)
+
+
+async def _shut_down(
+    health: Health, runner: web.AppRunner, live: _Live, history: _History, background: list[asyncio.Task[None]]
+) -> None:
+    # 1. Balancers look elsewhere, and nobody new gets in.
+    health.drain()
+    for site in list(runner.sites):
+        await site.stop()
+    # 2. Those who are here are told when to come back, and are closed in slices; each is counted out.
+    await drain(live.sockets)
+    await live.server.shutdown()
+    # 3. Whatever else is connected.
+    await runner.cleanup()
+    # 4. No more ticks, no more reports in the background.
+    for task in background:
+        task.cancel()
+    await asyncio.wait(background)
+    # 5. The open minute, as partial parts, onto the disk.
+    await history.recorder.flush()
+    # 6. One bounded attempt to bring everything to the backend; the next process sends what is left.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SENDS_SECONDS):
+            await history.courier.empty()
+    log.info("reports_left", reports=history.outbox.waiting)
+
+
+async def _remember(steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock) -> _History:
+    own = settings.presence
+    key = settings.internal.key_for("snapshots")
+    client = BackendClient(own.backend.urls, key, timeout_seconds=own.backend.timeout_seconds)
+    await steps.enter_async_context(client)
+    try:
+        outbox = await steps.enter_async_context(opened(folder.path / "outbox.db", own.outbox.max_bytes, clock.now))
+    except OutboxRefused as error:
+        raise StartError(f"the outbox cannot be opened: {error.reason}") from None
+    node = own.node or folder.node()
+    recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox)
+    return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
+
+
+def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder) -> _Live:
+    own = settings.presence
+    urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
+    server = make_server(own.socket, connecting_origins(own.allowed_origins, *urls))
+    sockets, counter = Sockets(server), RoomCounter()
+
+    def changed(change: CountChange) -> None:
+        recorder.change(change)
+        broadcaster.changed(change.counts.room)
+
+    gate = Gate(keys, settings.auth, clock.now)
+    rules = Rules(own.limits, frozenset(own.public_kinds))
+    viewers = Viewers(counter, sockets, gate, rules, clock, lambda: recorder.epoch, changed)
+    call_later = asyncio.get_running_loop().call_later
+    broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
+    attach(server, viewers, own.trusted_proxies)
+    return _Live(server, sockets, viewers, counter)
+
+
+def _application(settings: Root, live: _Live, history: _History, health: Health, identify: Identify) -> web.Application:
+    own, metrics = settings.presence, Metrics()
+    metrics.registry.register(PresenceCollector(live.counter, history.outbox, history.courier, history.recorder))
+    app = build_app(
+        documented("Presence server", version(DISTRIBUTION), [health_table(health, metrics), http.table]),
+        identify=identify,
+        metrics=metrics,
+        services=[live.counter],
+        allowed_origins=connecting_origins(own.allowed_origins, settings.backend.public_url),
+        trusted_proxies=own.trusted_proxies,
+    )
+    live.server.attach(app, socketio_path=own.socket.path)
+    return app
+
+
+async def _listen(runner: web.AppRunner, own: PresenceSettings) -> str:
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, own.host, own.port, reuse_port=False).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise cannot_listen(own.host, own.port, error) from None
+    return url_of(own.host, runner.addresses[0][1])
+
+
+async def _close_expired(viewers: Viewers) -> None:
+    while True:
+        await asyncio.sleep(1)
+        viewers.close_expired()
+
+
+def _outbox_check(outbox: Outbox) -> Check:
+    async def check() -> str | None:
+        return outbox.trouble
+
+    return check

@@ -1,0 +1,138 @@
+"""Closed slots in a file, so that a kill of this process loses seconds (DESIGN 6). A power cut may lose it: no fsync.
+
+One file per boot and minute, one record a line: eight hex digits of CRC-32, a space, JSON. The first record says whose
+it is; `levels` are rooms that were held when the minute (or the boot) began, `slot` the rooms that changed in a slot.
+A room that a slot does not mention kept its level. A line that is torn or altered ends what can be believed.
+"""
+
+import asyncio
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+
+from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part, Slot
+from presence_server.windows import Carried, MinuteWindow
+
+log = structlog.get_logger(__name__)
+
+Record = dict[str, Any]
+
+
+class Leftover(NamedTuple):
+    """What one file of a dead boot still told."""
+
+    path: Path
+    parts: list[Part]
+
+
+class Checkpoint:
+    """The files of this node's boots in one folder."""
+
+    def __init__(self, folder: Path, node: str) -> None:
+        self._folder = folder
+        self._node = node
+
+    async def append(self, boot: int, minute_at: int, records: Sequence[Record]) -> None:
+        """Add records to a minute's file; a failure is logged, and what could not be added is a gap."""
+        try:
+            await asyncio.to_thread(self._append, boot, minute_at, records)
+        except OSError as error:
+            log.warning("checkpoint_not_written", reason=str(error))
+
+    async def files(self, boot: int, through_minute_at: int | None = None) -> list[Path]:
+        """The files of a boot, of all its minutes or up to one of them."""
+        last = None if through_minute_at is None else self._path(boot, through_minute_at)
+        found = await asyncio.to_thread(lambda: sorted(self._folder.glob(f"checkpoint-{boot:016d}-*.log")))
+        return [path for path in found if last is None or path <= last]
+
+    async def remove(self, files: Sequence[Path]) -> None:
+        """Remove files: the outbox has what was in them."""
+        for path in files:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What dead boots left in the folder, oldest first. Blocks; for the start of the program."""
+        for path in sorted(self._folder.glob("checkpoint-*.log")):
+            yield Leftover(path, replay(decode(path.read_bytes())))
+
+    def _append(self, boot: int, minute_at: int, records: Sequence[Record]) -> None:
+        path = self._path(boot, minute_at)
+        with path.open("ab") as file:
+            size = file.tell()
+            head = [{"node": self._node, "boot": boot, "minute": minute_at}] if size == 0 else []
+            try:
+                file.write(b"".join(encode(record) for record in [*head, *records]))
+                file.flush()
+            except OSError:
+                # Half a line in the middle would end what can be believed; the disk may only have been full.
+                os.truncate(path, size)
+                raise
+
+    def _path(self, boot: int, minute_at: int) -> Path:
+        return self._folder / f"checkpoint-{boot:016d}-{minute_at:012d}.log"
+
+
+def levels_record(from_at: float, levels: Mapping[str, int]) -> Record:
+    """The rooms that were held at `from_at`, with their connections."""
+    return {"from": from_at, "levels": levels}
+
+
+def slot_record(number: int, rooms: Mapping[str, Carried]) -> Record:
+    """The rooms that changed in the slot of this number in its minute."""
+    return {
+        "slot": number,
+        "rooms": {room: [*state.slot[1:], state.joins, state.leaves] for room, state in rooms.items()},
+    }
+
+
+def encode(record: Record) -> bytes:
+    text = orjson.dumps(record)
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def decode(content: bytes) -> list[Record]:
+    """The records up to the first line that is torn or altered."""
+    records = []
+    for line in content.splitlines(keepends=True):
+        checksum, _, text = line.rstrip(b"\n").partition(b" ")
+        if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+            break
+        records.append(orjson.loads(text))
+    return records
+
+
+def replay(records: Sequence[Record]) -> list[Part]:
+    """The parts of a file: of every room what is known of its closed slots, as a part of the boot that wrote it."""
+    if not records:
+        return []
+    owner, minute_at = records[0], records[0]["minute"]
+    windows = {
+        room: MinuteWindow(room, minute_at, level, record["from"])
+        for record in records
+        if "levels" in record
+        for room, level in record["levels"].items()
+    }
+    through = 0
+    for record in records:
+        if "slot" not in record:
+            continue
+        if through and record["slot"] != through:
+            break
+        through = record["slot"] + 1
+        _replay_slot(record, minute_at, windows)
+    parts = (window.part(owner["node"], owner["boot"], min(through, SLOTS_PER_MINUTE)) for window in windows.values())
+    return [part for part in parts if part is not None]
+
+
+def _replay_slot(record: Record, minute_at: int, windows: dict[str, MinuteWindow]) -> None:
+    number = record["slot"]
+    for room, (*figures, joins, leaves) in record["rooms"].items():
+        window = windows.setdefault(room, MinuteWindow(room, minute_at, 0, minute_at))
+        window.restore(Carried(Slot(number, *figures), joins, leaves))
+    for window in windows.values():
+        window.advance(minute_at + (number + 1) * SLOT_SECONDS)

@@ -1,0 +1,105 @@
+"""The settings of this program, `[presence]` and what it shares with the backend, and the relations between them."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
+from backend_api.contract.snapshots import Node
+from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
+
+SILENCE_SECONDS = 150.0
+"""A session that only beats over HTTP is stale after this; a socket has to be found dead before."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _with_slash(path: str) -> str:
+    return path if path.endswith("/") else path + "/"
+
+
+SocketPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+/?$"), AfterValidator(_with_slash)]
+
+
+class SocketSettings(Section):
+    """How sockets are reached and how long a silent one is believed."""
+
+    path: SocketPath = "/socket.io/"
+    transports: tuple[Literal["polling", "websocket"], ...] = Field(default=("polling", "websocket"), min_length=1)
+    ping_interval_seconds: Positive = 25.0
+    ping_timeout_seconds: Positive = 20.0
+    max_payload_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 65_536
+
+    @model_validator(mode="after")
+    def _dead_before_silent(self) -> Self:
+        if self.ping_interval_seconds + self.ping_timeout_seconds >= SILENCE_SECONDS:
+            raise ValueError(
+                f"ping_interval_seconds and ping_timeout_seconds together must be below {SILENCE_SECONDS:g}: "
+                "a lost socket has to be noticed before its session counts as silent"
+            )
+        return self
+
+
+class LimitSettings(Section):
+    """What one client may ask for."""
+
+    sockets_per_address: Annotated[int, Field(ge=1)] = 1_000
+    rooms_per_socket: Annotated[int, Field(ge=1, le=1_000)] = 20
+    events_per_second: Positive = 10.0
+    events_at_once: Annotated[int, Field(ge=1)] = 40
+
+    @model_validator(mode="after")
+    def _a_reconnect_fits(self) -> Self:
+        if self.events_at_once < self.rooms_per_socket:
+            raise ValueError("events_at_once must not be below rooms_per_socket: a client joins all its rooms at once")
+        return self
+
+
+class BroadcastSettings(Section):
+    """How often a room hears its count."""
+
+    updates_per_second: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 10.0
+
+
+class BackendSettings(Section):
+    """Where reports go; the next URL is tried when one does not answer."""
+
+    urls: tuple[HttpUrl, ...] = Field(default=("http://127.0.0.1:8080",), min_length=1)
+    timeout_seconds: Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)] = 10.0
+
+
+class OutboxSettings(Section):
+    """The durable queue of reports: how large it may grow, how fast it may be emptied after an outage."""
+
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 512 * 1024 * 1024
+    sends_per_second: Positive = 10.0
+
+
+class PresenceSettings(HttpSettings):
+    """The table `[presence]`."""
+
+    port: Port = 8090
+    node: Node | None = None
+    data_dir: Path = Path("var/presence")
+    public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
+    socket: SocketSettings = SocketSettings()
+    limits: LimitSettings = LimitSettings()
+    broadcast: BroadcastSettings = BroadcastSettings()
+    backend: BackendSettings = BackendSettings()
+    outbox: OutboxSettings = OutboxSettings()
+
+
+class BackendPeer(Peer):
+    """Where the backend's pages are: they connect to us."""
+
+    public_url: HttpUrl = "http://127.0.0.1:8080"
+
+
+class Root(Section):
+    """The whole configuration as this program reads it."""
+
+    presence: PresenceSettings = PresenceSettings()
+    backend: BackendPeer = BackendPeer()
+    internal: InternalSettings
+    auth: AuthSettings

@@ -1,0 +1,178 @@
+"""Feeds the sampler, and every five seconds takes what it has closed to the checkpoint and to the outbox.
+
+The tick is aligned to the wall clock. Nothing leaves memory before the outbox has it on the disk; while the outbox
+refuses, a bounded number of bodies waits here and their checkpoint files stay.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from backend_api.contract.snapshots import MAX_PARTS, SLOT_SECONDS, SLOTS_PER_MINUTE, Part
+from presence_server.checkpoint import Checkpoint, levels_record, slot_record
+from presence_server.clock import Clock
+from presence_server.errors import OutboxRefused
+from presence_server.folder import DataFolder
+from presence_server.outbox import Outbox
+from presence_server.reports import SNAPSHOTS_PATH, snapshot_bodies
+from presence_server.rooms import CountChange
+from presence_server.sampler import Sampler
+from presence_server.windows import MINUTE_SECONDS, minute_of, slot_of
+
+log = structlog.get_logger(__name__)
+
+MAX_UNFILED = 32
+"""Bodies of up to a thousand parts that wait for an outbox that refuses; beyond that the oldest is dropped, loudly."""
+
+_SLICE = 100
+_TICK_LAG_SECONDS = 0.01
+
+
+class _Filing(NamedTuple):
+    """Bodies for the outbox, and the files that are not needed once it has them."""
+
+    bodies: list[bytes]
+    files: list[Path]
+
+
+class _Ended(NamedTuple):
+    """The last parts of a boot, and the connections of each room when the next one began."""
+
+    boot: int
+    parts: list[Part]
+    levels: dict[str, int]
+
+
+class Recorder:
+    """The history of this node's rooms, from the change of a count to the outbox."""
+
+    def __init__(self, node: str, clock: Clock, folder: DataFolder, checkpoint: Checkpoint, outbox: Outbox) -> None:
+        self._node = node
+        self._clock = clock
+        self._folder = folder
+        self._checkpoint = checkpoint
+        self._outbox = outbox
+        self._sampler = Sampler(node, clock.boot, clock.now())
+        self._ended: list[_Ended] = []
+        self._filings: deque[_Filing] = deque()
+        self._one_at_a_time = asyncio.Lock()
+        self.bodies_dropped = 0
+
+    @property
+    def epoch(self) -> str:
+        """What the counts of one node and boot have in common."""
+        return f"{self._node}:{self._clock.boot}"
+
+    def change(self, change: CountChange) -> None:
+        """A count changed, now."""
+        if change.step:
+            if self._clock.paused():
+                self._look_at_clock()
+            counts = change.counts
+            self._sampler.change(counts.room, counts.viewer_count, change.step, self._clock.now())
+
+    async def run(self) -> None:
+        """Tick for ever, just after each slot's end. Cancelled, it leaves a tick that has begun to its end."""
+        while True:
+            now = self._clock.now()
+            await asyncio.sleep((slot_of(now) + 1) * SLOT_SECONDS - now + _TICK_LAG_SECONDS)
+            await asyncio.shield(self.tick())
+
+    async def tick(self) -> None:
+        """Take everything that is closed by now to the checkpoint and the outbox."""
+        async with self._one_at_a_time:
+            self._look_at_clock()
+            await self._queue_ended()
+            sampler, now = self._sampler, self._clock.now()
+            for slot, rooms in sampler.closed_slots(now):
+                record = slot_record(slot % SLOTS_PER_MINUTE, rooms)
+                await self._checkpoint.append(sampler.boot, minute_of(slot * SLOT_SECONDS), [record])
+            sampler.turn(now)
+            await self._queue_closed(sampler)
+            await self._file()
+
+    async def recover(self) -> None:
+        """File what dead boots left in the folder, as parts of theirs."""
+        for path, parts in await asyncio.to_thread(lambda: list(self._checkpoint.leftovers())):
+            log.info("leftover_found", file=path.name, parts=len(parts))
+            self._filings.append(_Filing(snapshot_bodies(parts), [path]))
+        await self._file()
+
+    async def flush(self) -> None:
+        """File the open windows as partial parts; for the end of the program."""
+        async with self._one_at_a_time:
+            self._look_at_clock()
+            self._ended.append(_Ended(self._sampler.boot, self._sampler.end(self._clock.now()), {}))
+            await self._queue_ended()
+            await self._file()
+
+    def _look_at_clock(self) -> None:
+        """Start a new boot if the clock stepped or nobody was looking: the slot in progress stays uncovered."""
+        if not self._clock.check():
+            return
+        log.warning("new_boot", reason="the clock stepped, or the process was paused", boot=self._clock.boot)
+        old, levels = self._sampler, self._sampler.levels()
+        self._ended.append(_Ended(old.boot, old.abandon(), levels))
+        held_from = (slot_of(self._clock.now()) + 1) * SLOT_SECONDS
+        self._sampler = Sampler(self._node, self._clock.boot, held_from, levels)
+
+    async def _queue_ended(self) -> None:
+        """Queue the parts of boots that ended, and note with what the present one began."""
+        if not self._ended:
+            return
+        sampler, ended, self._ended = self._sampler, self._ended, []
+        await asyncio.to_thread(self._folder.keep_boot, sampler.boot)
+        for boot, parts, _levels in ended:
+            self._filings.append(_Filing(snapshot_bodies(parts), await self._checkpoint.files(boot)))
+        if ended[-1].levels:
+            record = levels_record(sampler.held_from, ended[-1].levels)
+            await self._checkpoint.append(sampler.boot, minute_of(sampler.held_from), [record])
+
+    async def _queue_closed(self, sampler: Sampler) -> None:
+        """Queue the parts of minutes that are over, and note with what the next ones began."""
+        last_minute_at = None
+        while windows := sampler.take_closed(_SLICE):
+            parts: list[Part] = []
+            levels: dict[int, dict[str, int]] = defaultdict(dict)
+            while windows and len(parts) < MAX_PARTS:
+                for window in windows:
+                    parts += filter(None, [window.part(sampler.node, sampler.boot)])
+                    levels[window.minute_at][window.room] = window.level
+                last_minute_at = windows[-1].minute_at
+                # A busy node has tens of thousands of these: other work goes on in between.
+                await asyncio.sleep(0)
+                windows = sampler.take_closed(min(_SLICE, MAX_PARTS - len(parts)))
+            self._filings.append(_Filing(snapshot_bodies(parts), []))
+            await self._note_levels(sampler.boot, levels)
+        if last_minute_at is not None:
+            self._filings.append(_Filing([], await self._checkpoint.files(sampler.boot, last_minute_at)))
+
+    async def _note_levels(self, boot: int, levels: dict[int, dict[str, int]]) -> None:
+        for minute_at, rooms in levels.items():
+            held = {room: level for room, level in rooms.items() if level}
+            if held:
+                next_minute_at = minute_at + MINUTE_SECONDS
+                await self._checkpoint.append(boot, next_minute_at, [levels_record(next_minute_at, held)])
+
+    async def _file(self) -> None:
+        """Put what is queued into the outbox, oldest first, and remove the files it makes superfluous."""
+        while self._filings:
+            filing = self._filings[0]
+            try:
+                await self._outbox.add(SNAPSHOTS_PATH, filing.bodies)
+            except OutboxRefused as error:
+                log.error("outbox_refused", reason=error.reason, waiting=len(self._filings))
+                await self._drop_excess()
+                return
+            self._filings.popleft()
+            await self._checkpoint.remove(filing.files)
+
+    async def _drop_excess(self) -> None:
+        while sum(len(filing.bodies) for filing in self._filings) > MAX_UNFILED:
+            filing = self._filings.popleft()
+            self.bodies_dropped += len(filing.bodies)
+            log.error("bodies_dropped", bodies=len(filing.bodies))
+            await self._checkpoint.remove(filing.files)

@@ -1,0 +1,101 @@
+"""The windows of all rooms of one node and boot. Pure: time is an argument; `recorder` keeps what comes out of here."""
+
+from collections.abc import Mapping
+
+from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
+from presence_server.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
+
+
+class Sampler:
+    """Tells each room's window what happens, and turns the minutes.
+
+    When a minute turns, its windows become past ones; `take_closed` carries them over a slice at a time, and a room
+    that changes meanwhile is carried over on the spot.
+    """
+
+    def __init__(self, node: str, boot: int, held_from: float, levels: Mapping[str, int] | None = None) -> None:
+        self.node = node
+        self.boot = boot
+        self.held_from = held_from
+        self._minute_at = minute_of(held_from)
+        self._next_slot = slot_of(held_from)
+        self._closed: list[MinuteWindow] = []
+        self._past: dict[str, MinuteWindow] = {}
+        self._touched: dict[int, set[MinuteWindow]] = {}
+        self._open = {
+            room: MinuteWindow(room, self._minute_at, level, held_from) for room, level in (levels or {}).items()
+        }
+
+    def change(self, room: str, level: int, step: int, at: float) -> None:
+        """A connection joined (+1) or left (-1) at `at`, since when the room has `level`."""
+        self.turn(at)
+        if room in self._past:
+            self._carry_over(room)
+        window = self._open.get(room)
+        if window is None:
+            held_from = max(at, self.held_from)
+            window = self._open[room] = MinuteWindow(room, self._minute_at, level, held_from)
+        window.note(step)
+        window.change(level, at)
+        self._touched.setdefault(max(slot_of(at), self._next_slot), set()).add(window)
+
+    def turn(self, at: float) -> None:
+        """Begin the minute of `at`, if it is another one."""
+        while at >= self._minute_at + MINUTE_SECONDS:
+            self._carry_all_over()
+            self._past, self._open = self._open, {}
+            self._minute_at += MINUTE_SECONDS
+
+    def closed_slots(self, at: float) -> list[tuple[int, dict[str, Carried]]]:
+        """Every slot that ended since the last call, with the rooms that changed in it; the others kept their level."""
+        closed = []
+        for slot in range(self._next_slot, slot_of(at)):
+            windows = self._touched.pop(slot, ())
+            for window in windows:
+                window.advance((slot + 1) * SLOT_SECONDS)
+            carried = {window.room: window.carried(slot % SLOTS_PER_MINUTE) for window in windows}
+            closed.append((slot, {room: state for room, state in carried.items() if state is not None}))
+        self._next_slot = max(self._next_slot, slot_of(at))
+        return closed
+
+    def take_closed(self, limit: int) -> list[MinuteWindow]:
+        """Up to `limit` windows of minutes that are over; after an empty answer there are none."""
+        while self._past and len(self._closed) < limit:
+            self._carry_over(next(iter(self._past)))
+        taken, self._closed = self._closed[:limit], self._closed[limit:]
+        return taken
+
+    def end(self, at: float) -> list[Part]:
+        """Partial parts of everything, up to `at`. The sampler is spent."""
+        return self._end(at, slot_of(at) + 1)
+
+    def abandon(self) -> list[Part]:
+        """As `end`, but only the slots that `closed_slots` has given out: nothing after them can be trusted."""
+        return self._end(self._next_slot * SLOT_SECONDS, self._next_slot)
+
+    def levels(self) -> dict[str, int]:
+        """The connections of every room that has any."""
+        windows = {**self._past, **self._open}
+        return {room: window.level for room, window in windows.items() if window.level}
+
+    def _end(self, at: float, before_slot: int) -> list[Part]:
+        parts = []
+        windows = [*self._closed, *self._past.values(), *self._open.values()]
+        self._closed, self._past, self._open = [], {}, {}
+        for window in windows:
+            window.advance(at)
+            before = before_slot - slot_of(window.minute_at)
+            parts.append(window.part(self.node, self.boot, max(0, min(before, SLOTS_PER_MINUTE))))
+        return [part for part in parts if part is not None]
+
+    def _carry_all_over(self) -> None:
+        for room in list(self._past):
+            self._carry_over(room)
+
+    def _carry_over(self, room: str) -> None:
+        window = self._past.pop(room)
+        end = window.minute_at + MINUTE_SECONDS
+        window.advance(end)
+        self._closed.append(window)
+        if window.level:
+            self._open[room] = MinuteWindow(room, end, window.level, end)

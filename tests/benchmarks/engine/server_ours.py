@@ -1,0 +1,82 @@
+"""The benchmark's server on our engine: rooms as sets, joins acked, updates at most ten a second and room."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from presence_server.engine import Engine, EngineSettings, quiet_collector
+
+Send = Callable[[set[str], str, int, dict[str, Any]], None]
+
+
+class Rooms:
+    """Who is in which room, and the coalesced updates of those who watch."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._members: dict[str, set[str]] = {}
+        self._rooms: dict[str, list[str]] = {}
+        self._dirty: set[str] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def update(self, room: str, t: float = 0) -> None:
+        members = self._members.get(room, set())
+        count = len(members)
+        self._send(members, room, count, {"room": room, "viewerCount": count, "t": t})
+
+    def join(self, sid: str, data: dict[str, Any]) -> dict[str, Any]:
+        room = data["room"]
+        members = self._members.setdefault(room, set())
+        if sid not in members:
+            members.add(sid)
+            self._rooms.setdefault(sid, []).append(room)
+            if not data["quiet"]:
+                self._changed(room)
+        return {"ok": True, "viewerCount": len(members)}
+
+    def bump(self, sid: str, data: dict[str, Any]) -> None:
+        self.update(data["room"], data["t"])
+
+    def leave_all(self, sid: str, reason: str) -> None:
+        for room in self._rooms.pop(sid, ()):
+            members = self._members[room]
+            members.discard(sid)
+            if members:
+                self._changed(room)
+            else:
+                del self._members[room]
+
+    def _changed(self, room: str) -> None:
+        if room not in self._dirty:
+            self._dirty.add(room)
+            self._loop.call_later(0.1, self._flush, room)
+
+    def _flush(self, room: str) -> None:
+        self._dirty.discard(room)
+        self.update(room)
+
+
+async def main() -> None:
+    engine = Engine(EngineSettings(ping_interval_seconds=float(sys.argv[2]) if len(sys.argv) > 2 else 25))
+
+    def send(members: set[str], room: str, count: int, details: dict[str, Any]) -> None:
+        engine.fanout.send(members, "viewerCountUpdate", count, details, topic=room)
+
+    rooms = Rooms(send)
+    engine.server.on("join", rooms.join)
+    engine.server.on("bump", rooms.bump)
+    engine.server.on("disconnect", rooms.leave_all)
+    app = web.Application()
+    engine.attach(app)
+    quiet_collector()
+    port = await engine.serve(app, "127.0.0.1", int(sys.argv[1]))
+    print(f"listening {port}", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
