@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
 from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
@@ -54,7 +54,7 @@ class TelegramSettings(Section):
 
 
 class TutoringSettings(Section):
-    """Links to lessons. A meeting host stands for its subdomains too; `currency` is that of a rate without a package."""
+    """Links to lessons. A meeting host stands for its subdomains too, `currency` for rates without a package."""
 
     meeting_hosts: tuple[Host, ...] = ("zoom.us", "meet.google.com", "teams.microsoft.com")
     link_seconds: Annotated[int, Field(ge=60, le=90 * 86_400)] = 86_400

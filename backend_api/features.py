@@ -19,6 +19,8 @@ from backend_api.pages.routes import table as pages_table
 from backend_api.service.origins import origin_of
 from backend_api.service.program import DISTRIBUTION
 from backend_api.service.routes import RouteTable
+from backend_api.tutoring import wiring as tutoring_wiring
+from backend_api.tutoring.admin_routes import table as tutoring_table
 from backend_api.viewers import packer, purge
 from backend_api.viewers.charts import Charts
 from backend_api.viewers.documents import indexes
@@ -84,4 +86,10 @@ def pages(parts: Parts) -> Feature:
     return Feature(pages_table, [shown])
 
 
-FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages)
+def tutoring(parts: Parts) -> Feature:
+    """Links to lessons, the lessons, what they cost."""
+    built = tutoring_wiring.build(parts.settings, parts.mongo, parts.now)
+    return Feature(tutoring_table, built.services, built.jobs, tutoring_wiring.INDEXES)
+
+
+FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages, tutoring)

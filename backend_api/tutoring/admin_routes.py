@@ -30,6 +30,8 @@ from backend_api.tutoring.settings import Rules
 from backend_api.tutoring.store import Filter, LessonStore
 from backend_api.tutoring.tracking import Tracking
 
+__all__ = ["table"]
+
 _READERS = (admin, teacher, internal("read"))
 
 

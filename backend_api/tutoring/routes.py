@@ -70,19 +70,19 @@ def teacher_of(caller: Caller) -> str | None:
     return caller.claims.teacher_id
 
 
-@table.put("/api/students/{student_id}", allow=(internal("admin"), admin), summary="Register a student")
+@table.put("/api/students/{studentId}", allow=(internal("admin"), admin), summary="Register a student")
 async def put_student(*, path: StudentPath, body: StudentInfo, people: People) -> Student:
     return await people.put_student(path.student_id, body)
 
 
-@table.put("/api/teachers/{teacher_id}", allow=(internal("admin"), admin), summary="Register a teacher")
+@table.put("/api/teachers/{teacherId}", allow=(internal("admin"), admin), summary="Register a teacher")
 async def put_teacher(*, path: TeacherPath, body: TeacherInfo, people: People) -> TeacherInfo:
     await people.put_teacher(path.teacher_id, body)
     return body
 
 
 @table.put(
-    "/api/admin/packages/{package_id}",
+    "/api/admin/packages/{packageId}",
     allow=(internal("admin"), admin),
     summary="Set a package's terms; a change is a new version",
 )
@@ -102,7 +102,7 @@ async def list_students(*, caller: Caller, people: People) -> Students:
 
 
 @table.post(
-    "/api/teachers/students/{student_id}/zoom",
+    "/api/teachers/students/{studentId}/zoom",
     allow=(teacher, internal("sessions")),
     summary="Send a student a link to a meeting",
     status=201,
