@@ -67,6 +67,7 @@ class _Live(NamedTuple):
     sockets: Sockets
     viewers: Viewers
     counter: RoomCounter
+    broadcaster: Broadcaster
 
 
 async def run(settings: Root, stop: asyncio.Event) -> None:
@@ -116,6 +117,7 @@ async def _shut_down(
     for site in list(runner.sites):
         await site.stop()
     # 2. Those who are here are told when to come back, and are closed in slices; each is counted out.
+    live.broadcaster.silence()
     await drain(live.sockets)
     await live.server.shutdown()
     # 3. Whatever else is connected.
@@ -163,7 +165,7 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder) ->
     call_later = asyncio.get_running_loop().call_later
     broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
     attach(server, viewers, own.trusted_proxies)
-    return _Live(server, sockets, viewers, counter)
+    return _Live(server, sockets, viewers, counter, broadcaster)
 
 
 def _application(settings: Root, live: _Live, history: _History, health: Health, identify: Identify) -> web.Application:

@@ -20,17 +20,24 @@ class Broadcaster:
         self._send = send
         self._call_later = call_later
         self._interval_seconds = 1 / updates_per_second
+        self._is_silent = False
         self._paced: dict[str, bool] = {}  # room -> whether it changed since it last heard
 
     def changed(self, room: str) -> None:
         """The room's count is another one now."""
+        if self._is_silent:
+            return
         if room in self._paced:
             self._paced[room] = True
         else:
             self._hear(room)
 
+    def silence(self) -> None:
+        """From now on nobody hears anything: where everybody is sent away, counting down would only be noise."""
+        self._is_silent = True
+
     def _due(self, room: str) -> None:
-        if self._paced.pop(room):
+        if self._paced.pop(room) and not self._is_silent:
             self._hear(room)
 
     def _hear(self, room: str) -> None:

@@ -1,7 +1,8 @@
 """Who is in which room: connections, people, people with a visible tab. Pure state; nobody is told anything here.
 
 A connection is in a room through one or more namespaces and counts once. A connection is one person: the viewer id of
-the first namespace it connects. Watchers hear a room without being counted.
+the first namespace it connects. Watchers, of the default namespace only, hear a room without
+being counted.
 
 Counts carry `seq` from one counter of the process, so that a room that vanished and came back never falls behind what
 its clients have already seen in the same epoch.
@@ -88,10 +89,11 @@ class RoomCounter:
         if state is None or through not in state.namespaces:
             return []
         changes = [self.leave(connection, room, through) for room in list(state.rooms)]
-        state.namespaces = tuple(name for name in state.namespaces if name != through)
-        if not state.namespaces:
+        if through == DEFAULT_NAMESPACE:
             for room in state.watched:
                 self.unwatch(connection, room)
+        state.namespaces = tuple(name for name in state.namespaces if name != through)
+        if not state.namespaces:
             del self._connections[connection]
         return [change for change in changes if change is not None]
 

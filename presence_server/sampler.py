@@ -79,9 +79,11 @@ class Sampler:
         return {room: window.level for room, window in windows.items() if window.level}
 
     def _end(self, at: float, before_slot: int) -> list[Part]:
+        self.turn(at)
+        self._carry_all_over()
         parts = []
-        windows = [*self._closed, *self._past.values(), *self._open.values()]
-        self._closed, self._past, self._open = [], {}, {}
+        windows = [*self._closed, *self._open.values()]
+        self._closed, self._open = [], {}
         for window in windows:
             window.advance(at)
             before = before_slot - slot_of(window.minute_at)
