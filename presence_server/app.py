@@ -23,6 +23,7 @@ from backend_api.service.web import RUNNER_OPTIONS, build_app
 from presence_server import http
 from presence_server.auth import Gate, connecting_origins
 from presence_server.broadcaster import Broadcaster
+from presence_server.carrying import Carrying, carrying
 from presence_server.checkpoint import Checkpoint
 from presence_server.clock import Clock
 from presence_server.config import PresenceSettings, Root
@@ -92,9 +93,10 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 3. The history: first of all what an earlier process left behind.
         history = await _remember(steps, settings, folder, clock)
         await history.recorder.recover()
+        sessions = await _carry(steps, settings, folder, clock)
         # 4. Rooms and sockets, with nobody in them.
-        live = _count(settings, clock, keys, history.recorder)
-        health = Health({"outbox": _outbox_check(history.outbox)})
+        live = _count(settings, clock, keys, history.recorder, sessions)
+        health = Health({"outbox": _outbox_check(history.outbox), "sessions": sessions.check})
         app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
         # 5. The port.
         runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
@@ -102,15 +104,20 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 6. The background, once there is something to do for it.
         async with asyncio.TaskGroup() as group:
             work = (history.recorder.run(), history.courier.run(), _close_expired(live.viewers))
-            background = [group.create_task(one) for one in work]
+            background = [group.create_task(one) for one in (*work, *sessions.background())]
             try:
                 yield Presence(url, health, live.counter)
             finally:
-                await _shut_down(health, runner, live, history, background)
+                await _shut_down(health, runner, live, history, sessions, background)
 
 
 async def _shut_down(
-    health: Health, runner: web.AppRunner, live: _Live, history: _History, background: list[asyncio.Task[None]]
+    health: Health,
+    runner: web.AppRunner,
+    live: _Live,
+    history: _History,
+    sessions: Carrying,
+    background: list[asyncio.Task[None]],
 ) -> None:
     # 1. Balancers look elsewhere, and nobody new gets in.
     health.drain()
@@ -118,6 +125,7 @@ async def _shut_down(
         await site.stop()
     # 2. Those who are here are told when to come back, and are closed in slices; each is counted out.
     live.broadcaster.silence()
+    sessions.drain()
     await drain(live.sockets)
     await live.server.shutdown()
     # 3. Whatever else is connected.
@@ -126,11 +134,13 @@ async def _shut_down(
     for task in background:
         task.cancel()
     await asyncio.wait(background)
-    # 5. The open minute, as partial parts, onto the disk.
+    # 5. The open minute, as partial parts, and the ends of sessions, onto the disk.
     await history.recorder.flush()
+    await sessions.flush()
     # 6. One bounded attempt to bring everything to the backend; the next process sends what is left.
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_SENDS_SECONDS):
+            await sessions.send()
             await history.courier.empty()
     log.info("reports_left", reports=history.outbox.waiting)
 
@@ -149,7 +159,18 @@ async def _remember(steps: AsyncExitStack, settings: Root, folder: DataFolder, c
     return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
 
 
-def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder) -> _Live:
+async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock) -> Carrying:
+    own = settings.presence
+    key = settings.internal.key_for("sessions")
+    client = BackendClient(own.backend.urls, key, timeout_seconds=own.backend.timeout_seconds)
+    await steps.enter_async_context(client)
+    try:
+        return await steps.enter_async_context(carrying(settings, clock, folder, client))
+    except OutboxRefused as error:
+        raise StartError(f"the outbox of sessions cannot be opened: {error.reason}") from None
+
+
+def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, sessions: Carrying) -> _Live:
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
     server = make_server(own.socket, connecting_origins(own.allowed_origins, *urls))
@@ -165,6 +186,7 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder) ->
     call_later = asyncio.get_running_loop().call_later
     broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
     attach(server, viewers, own.trusted_proxies)
+    sessions.attach(server, sockets, counter, changed, gate)
     return _Live(server, sockets, viewers, counter, broadcaster)
 
 

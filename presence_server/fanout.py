@@ -18,9 +18,9 @@ class Sockets:
     def __init__(self, server: socketio.AsyncServer) -> None:
         self._server = server
 
-    def connection_of(self, sid: str) -> str:
-        """The connection below a socket of the default namespace; two namespaces of one client share it."""
-        connection: str = self._server.manager.eio_sid_from_sid(sid, DEFAULT_NAMESPACE)
+    def connection_of(self, sid: str, namespace: str = DEFAULT_NAMESPACE) -> str:
+        """The connection below a socket of a namespace; two namespaces of one client share it."""
+        connection: str = self._server.manager.eio_sid_from_sid(sid, namespace)
         return connection
 
     def is_open(self, connection: str) -> bool:
@@ -37,9 +37,13 @@ class Sockets:
             if socket is not None and not socket.closed:
                 socket.queue.put_nowait(frame)
 
-    def kick(self, sid: str) -> None:
+    async def tell(self, sid: str, event: str, data: object, namespace: str) -> None:
+        """One event to one socket of a namespace; passed over when it is gone."""
+        await self._server.emit(event, data, to=sid, namespace=namespace)
+
+    def kick(self, sid: str, namespace: str = DEFAULT_NAMESPACE) -> None:
         """End a socket for good: the client is told with a DISCONNECT and does not come back by itself."""
-        self._server.start_background_task(self._server.disconnect, sid)
+        self._server.start_background_task(self._server.disconnect, sid, namespace)
 
     def all(self) -> list[str]:
         return list(self._server.eio.sockets)

@@ -48,7 +48,7 @@ def attach(server: socketio.AsyncServer, viewers: Viewers, trusted_proxies: Netw
 
     async def connect(sid: str, environ: dict[str, Any], auth: object) -> None:
         try:
-            waiting = viewers.connect(sid, _address_of(environ, trusted_proxies), auth)
+            waiting = viewers.connect(sid, address_of(environ, trusted_proxies), auth)
             if waiting is not None:
                 await waiting
         except ConnectionRefused as refused:
@@ -76,6 +76,7 @@ def attach(server: socketio.AsyncServer, viewers: Viewers, trusted_proxies: Netw
         server.on(handler.__name__, handler)
 
 
-def _address_of(environ: dict[str, Any], trusted: Networks) -> str:
+def address_of(environ: dict[str, Any], trusted: Networks) -> str:
+    """The client's address, through the proxies that are trusted."""
     request = environ["aiohttp.request"]
     return client_address(request.remote or "", request.headers.getall("X-Forwarded-For", ()), trusted)

@@ -1,0 +1,44 @@
+"""What python-socketio calls in the namespaces of sessions, each handler one line: the way to `sessions`."""
+
+from typing import Any
+
+import socketio
+
+from backend_api.contract.sessions import Reason
+from backend_api.service.addresses import Networks
+from presence_server.errors import ConnectionRefused
+from presence_server.namespaces import address_of
+from presence_server.sessions import Ack, SessionSockets
+
+
+def attach_sessions(
+    server: socketio.AsyncServer,
+    sessions: SessionSockets,
+    trusted_proxies: Networks,
+    *,
+    end_event: str,
+    end_reason: Reason,
+) -> None:
+    """Let the namespace's events reach `sessions`; `end_event` is the one by which a client ends its session."""
+
+    async def connect(sid: str, environ: dict[str, Any], auth: object) -> None:
+        address, agent = address_of(environ, trusted_proxies), environ.get("HTTP_USER_AGENT", "")
+        try:
+            waiting = sessions.connect(sid, address, agent, auth)
+            if waiting is not None:
+                await waiting
+        except ConnectionRefused as refused:
+            raise socketio.exceptions.ConnectionRefusedError(refused.message, {"code": refused.code}) from None
+
+    def disconnect(sid: str, reason: str) -> None:
+        sessions.disconnect(sid, reason)
+
+    async def end(sid: str, *_: object) -> Ack:
+        return await sessions.end(sid, end_reason)
+
+    def quality(sid: str, *arguments: object) -> Ack:
+        return sessions.quality(sid, *arguments)
+
+    handlers = {"connect": connect, "disconnect": disconnect, end_event: end, "quality": quality}
+    for event, handler in handlers.items():
+        server.on(event, handler, namespace=sessions.namespace)
