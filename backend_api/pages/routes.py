@@ -41,6 +41,26 @@ async def viewers(*, path: RoomPage, request: web.Request, pages: Pages) -> web.
     return _room_page(request, pages, "viewers.html", path.room)
 
 
+@table.get("/api/zoom/track", allow=(unchecked,), summary="Page: a student's lesson; opening it starts nothing")
+async def track(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "track.html")
+
+
+@table.get("/teacher", allow=(unchecked,), summary="Page: a teacher's students and today's lessons")
+async def teacher(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "teacher.html")
+
+
+@table.get("/admin/teacher-sessions", allow=(unchecked,), summary="Page: tutoring sessions")
+async def teacher_sessions(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "teacher_sessions.html")
+
+
+@table.get("/admin/statements", allow=(unchecked,), summary="Page: what teachers' lessons of a month cost")
+async def statements(*, request: web.Request, pages: Pages) -> web.Response:
+    return pages.answer(request, "statements.html")
+
+
 @table.get("/static/{name:.+}", allow=(unchecked,), summary="What pages load")
 async def static(*, path: StaticPath) -> web.FileResponse:
     return static_file(path.name)
