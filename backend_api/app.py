@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from backend_api.config import BackendSettings, Root
 from backend_api.db import Mongo
 from backend_api.features import FEATURES, Feature, Parts
-from backend_api.jobs import JobMetrics, Jobs, Lease
+from backend_api.jobs import RELEASE_SECONDS, JobMetrics, Jobs, Lease, end
 from backend_api.service.documentation import documented
 from backend_api.service.health import Health, health_table
 from backend_api.service.identity import Identify
@@ -133,4 +133,4 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(work)
         yield
-        task.cancel()
+        await end([task], again_seconds=2 * RELEASE_SECONDS)

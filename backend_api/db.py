@@ -39,7 +39,7 @@ _OPTIONS: dict[str, Any] = {
     "appName": "backend-api",
 }
 _INDEX_MISSING = {26, 27}
-_INDEX_DIFFERS = {85, 86}
+_INDEX_DIFFERS = {85, 86}  # Names come from the keys, so it is the expiry that differs.
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,6 @@ class Index(NamedTuple):
     collection: str
     keys: tuple[str, ...]
     expire_after_seconds: int | None = None
-    unique: bool = False
 
     @property
     def name(self) -> str:
@@ -117,23 +116,13 @@ class Mongo:
         except OperationFailure as error:
             if error.code not in _INDEX_DIFFERS:
                 raise
-            await self._change(index)
-
-    async def _change(self, index: Index) -> None:
-        """An index of that name exists with other options: change what may be changed, else build it anew."""
-        change = {"name": index.name, "expireAfterSeconds": index.expire_after_seconds}
-        try:
+            change = {"name": index.name, "expireAfterSeconds": index.expire_after_seconds}
             await self._database.command("collMod", index.collection, index=change)
-        except OperationFailure:
-            await _drop(self[index.collection], index.name)
-            await _create(self[index.collection], index)
 
 
 async def _create(collection: Collection, index: Index) -> None:
-    options: dict[str, Any] = {"unique": True} if index.unique else {}
-    if index.expire_after_seconds is not None:
-        options["expireAfterSeconds"] = index.expire_after_seconds
-    await collection.create_index([(key, 1) for key in index.keys], name=index.name, **options)
+    expiry: dict[str, Any] = {} if index.expire_after_seconds is None else {"expireAfterSeconds": index.expire_after_seconds}
+    await collection.create_index([(key, 1) for key in index.keys], name=index.name, **expiry)
 
 
 async def _drop(collection: Collection, name: str) -> None:

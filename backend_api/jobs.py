@@ -14,13 +14,14 @@ from secrets import token_hex
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
-from backend_api.db import Mongo
+from backend_api.db import UNAVAILABLE, Mongo
 
 LEASES = "leases"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 10.0
+RELEASE_SECONDS = 2.0
 JITTER = 0.2
 """Periods vary by this share either way, so that jobs and processes do not beat in step."""
 
@@ -81,10 +82,6 @@ class JobMetrics:
         self.leading = Gauge("jobs_leading", "1 while this process runs the jobs", registry=registry)
 
 
-class LeaseLost(Exception):  # noqa: N818 - an event, not a fault
-    """Somebody else runs the jobs now."""
-
-
 class Jobs:
     """Runs the table while this process holds the lease. `run` ends only by cancellation, and then gives it back."""
 
@@ -92,51 +89,50 @@ class Jobs:
         self._table = table
         self._lease = lease
         self._metrics = metrics
+        self._working: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
+        contending = asyncio.create_task(self._contend())
+        try:
+            await asyncio.wait({contending})
+            contending.result()
+        finally:
+            await end([contending, *self._working])
+            await self._give_back()
+
+    async def _contend(self) -> None:
         while True:
             try:
                 if await self._lease.acquire():
                     await self._lead()
-            except PyMongoError as error:
+            except UNAVAILABLE as error:
                 log.warning("lease_not_reached", error=type(error).__name__)
             await asyncio.sleep(_jittered(RENEW_SECONDS))
 
     async def _lead(self) -> None:
+        """Has the jobs run until the lease is another's or could not be renewed in time."""
         log.info("jobs_started", term=self._lease.term)
         self._metrics.leading.set(1)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._hold())
-                for job in self._table:
-                    group.create_task(self._repeat(job))
-        except* LeaseLost:
-            log.warning("lease_lost", term=self._lease.term)
-        finally:
-            self._metrics.leading.set(0)
-
-    async def _hold(self) -> None:
-        """Renews the lease; LeaseLost once it is another's or could not be renewed in time."""
+        self._working = [asyncio.create_task(self._repeat(job)) for job in self._table]
         held_until = time.monotonic() + LEASE_SECONDS
-        try:
-            while time.monotonic() < held_until:
-                await asyncio.sleep(RENEW_SECONDS)
-                renewed_at = time.monotonic()
-                try:
-                    if not await self._lease.renew():
-                        raise LeaseLost
-                    held_until = renewed_at + LEASE_SECONDS
-                except PyMongoError as error:
-                    log.warning("lease_not_renewed", error=type(error).__name__)
-            raise LeaseLost
-        except asyncio.CancelledError:
-            await self._give_back()
-            raise
+        while time.monotonic() < held_until:
+            await asyncio.sleep(RENEW_SECONDS)
+            asked_at = time.monotonic()
+            try:
+                if not await self._lease.renew():
+                    break
+                held_until = asked_at + LEASE_SECONDS
+            except UNAVAILABLE as error:
+                log.warning("lease_not_renewed", error=type(error).__name__)
+        log.warning("lease_lost", term=self._lease.term)
+        await end(self._working)
+        self._metrics.leading.set(0)
 
     async def _give_back(self) -> None:
+        self._metrics.leading.set(0)
         try:
-            await asyncio.wait_for(self._lease.release(), 2)
-        except (PyMongoError, TimeoutError):
+            await asyncio.wait_for(self._lease.release(), RELEASE_SECONDS)
+        except (*UNAVAILABLE, TimeoutError):
             log.warning("lease_not_released", term=self._lease.term)
 
     async def _repeat(self, job: Job) -> None:
@@ -146,15 +142,27 @@ class Jobs:
 
     async def _once(self, job: Job) -> None:
         started = time.perf_counter()
+        outcome = "failed"
         try:
             await job.run()
+            outcome = "done"
+        except UNAVAILABLE as error:
+            log.warning("job_failed", job=job.name, error=type(error).__name__)
         except Exception:
             log.exception("job_failed", job=job.name)
-            self._metrics.runs.labels(job.name, "failed").inc()
-        else:
-            self._metrics.runs.labels(job.name, "done").inc()
-        finally:
-            self._metrics.seconds.labels(job.name).observe(time.perf_counter() - started)
+        self._metrics.runs.labels(job.name, outcome).inc()
+        self._metrics.seconds.labels(job.name).observe(time.perf_counter() - started)
+
+
+async def end(tasks: Sequence[asyncio.Task[None]], *, again_seconds: float = 0.2) -> None:
+    """Cancels the tasks, and again after each `again_seconds`, until they have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the driver calls, may swallow a cancellation.
+    """
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=again_seconds)
 
 
 def _jittered(seconds: float) -> float:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from backend_api.contract.rooms import Room
-from backend_api.contract.wire import Timestamp, Wire
+from backend_api.contract.wire import Timestamp, Wire, left_out
 
 SLOT_SECONDS = 5
 SLOTS_PER_MINUTE = 12
@@ -78,7 +78,7 @@ class PartResult(Wire):
     """What became of one part of a batch, in the order they were sent."""
 
     status: Literal["saved", "duplicate", "disabled", "invalid"]
-    errors: list[str] | None = None
+    errors: list[str] | None = left_out()
 
 
 class BatchResult(Wire):
@@ -91,7 +91,7 @@ class Saved(Wire):
     """The answer to a single part; `reason` says why nothing was saved."""
 
     saved: bool
-    reason: Literal["disabled", "duplicate"] | None = None
+    reason: Literal["disabled", "duplicate"] | None = left_out()
 
 
 class Point(Wire):

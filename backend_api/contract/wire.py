@@ -1,9 +1,9 @@
 """How values look on the wire: camelCase names, RFC 3339 times in UTC, two-decimal averages. Owns no message."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 
@@ -19,6 +19,15 @@ class Lenient(Wire):
     """A message whose unknown fields are ignored: webhooks, engagement events and beacons."""
 
     model_config = ConfigDict(extra="ignore")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def left_out() -> Any:
+    """A field that is not written where it is None; without this a None is written as null."""
+    return Field(default=None, exclude_if=_is_none)
 
 
 def rfc3339(moment: datetime) -> str:

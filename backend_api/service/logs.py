@@ -1,5 +1,6 @@
 """Logs: structlog and the standard library's alike, one JSON object a line on stderr, secrets blanked out."""
 
+import json
 import logging
 import re
 import sys
@@ -68,7 +69,14 @@ def _clean(value: Any) -> Any:
 def _renderer(stream: TextIO) -> Processor:
     if stream.isatty():
         return structlog.dev.ConsoleRenderer()
-    return structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
+    return structlog.processors.JSONRenderer(serializer=_as_json)
+
+
+def _as_json(event: dict[str, Any], **_: object) -> str:
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # strangers send text that is no Unicode; the standard library escapes it
+        return json.dumps(event, default=str)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

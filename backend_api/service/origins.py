@@ -23,11 +23,11 @@ def is_foreign(origin: str | None, host: str | None, allowed: Collection[str]) -
 
 def cors_headers(origin: str | None, allowed: Collection[str]) -> Mapping[str, str]:
     """What every answer says to a browser of an allowed origin. No credentials: there are no cookies to share."""
-    if origin is None or not ("*" in allowed or origin.lower() in allowed):
+    if origin is None or is_foreign(origin, None, allowed):
         return {"Vary": "Origin"}
     return {
         "Vary": "Origin",
-        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Origin": "*" if "*" in allowed else origin,
         "Access-Control-Expose-Headers": EXPOSED_HEADERS,
     }
 

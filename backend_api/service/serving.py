@@ -9,7 +9,7 @@ from aiohttp import web
 from backend_api.service.errors import ConfigError, StartError
 from backend_api.service.web import RUNNER_OPTIONS
 
-FINISH_SECONDS = 10.0
+FINISH_SECONDS = 5.0
 """How long requests in flight may take to finish once the port is closed."""
 
 

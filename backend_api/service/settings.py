@@ -40,6 +40,8 @@ from backend_api.service.layers import (
 
 MIN_KEY_LENGTH = 32
 
+_WORDS = {"extra_forbidden": "unknown setting", "missing": "has to be set"}
+
 _SAMPLE = re.compile(r"change.?me|sample|example|placeholder|your.?(key|secret|token)|12345678", re.IGNORECASE)
 
 
@@ -210,7 +212,7 @@ def load(
 def _first_error(wrong: ValidationError, layer: Layer) -> str:
     first = wrong.errors(include_url=False, include_input=False)[0]
     location = tuple(str(step) for step in first["loc"])
-    what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    what = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
     return f"{blamed(layer, location)}: {what}"
 
 

@@ -26,7 +26,10 @@ Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID_HEADER = "X-Request-Id"
 
+_REQUEST_ID = web.RequestKey("request_id", str)
+
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_host = re.compile(r"[A-Za-z0-9._-]*(:\d{0,5})?|\[[0-9A-Fa-f:.]+\](:\d{0,5})?")
 _broken_escape = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _control = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -69,7 +72,7 @@ RUNNER_OPTIONS: Mapping[str, Any] = {
 
 def request_id_of(request: web.Request) -> str:
     """The id under which this request is logged and answered."""
-    return str(request["request_id"])
+    return request[_REQUEST_ID]
 
 
 def content_policy(connect_to: Sequence[str]) -> str:
@@ -83,9 +86,9 @@ def _observing(metrics: Metrics) -> Middleware:
     @web.middleware
     async def observe(request: web.Request, handler: Serve) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID_HEADER, "")
-        request["request_id"] = given if _request_id.fullmatch(given) else uuid4().hex
+        request[_REQUEST_ID] = given if _request_id.fullmatch(given) else uuid4().hex
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request["request_id"]):
+        with structlog.contextvars.bound_contextvars(request_id=request[_REQUEST_ID]):
             response = await handler(request)
             seconds = time.perf_counter() - started
             log.debug("served", method=request.method, path=request.path, status=response.status, seconds=seconds)
@@ -135,6 +138,8 @@ def _guarding(allowed_origins: Collection[str]) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Serve) -> web.StreamResponse:
         _check_target(request.raw_path)
+        if not _host.fullmatch(request.headers.get("Host", "")):
+            raise BadRequest("The Host header is malformed.")
         origin = request.headers.get("Origin")
         refused = request.match_info.http_exception
         if request.method == "OPTIONS" and isinstance(refused, web.HTTPMethodNotAllowed):

@@ -40,19 +40,29 @@ async def identify(internal, auth, clock):
 
 
 @pytest.fixture
-async def serve(identify, clock, metrics):
-    """Serves tables on a free port and gives a client of it; more options go to `build_app`."""
+async def serve_app():
+    """Serves an application on a free port and gives a client of it."""
     clients = []
 
-    async def start(*tables, **options):
-        app = build_app(tables, identify=identify, metrics=metrics, now=clock, **options)
-        clients.append(TestClient(TestServer(app, **RUNNER_OPTIONS)))
-        await clients[-1].start_server()
+    async def start(app):
+        server = TestServer(app)
+        await server.start_server(**RUNNER_OPTIONS)
+        clients.append(TestClient(server))
         return clients[-1]
 
     yield start
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+def serve(serve_app, identify, clock, metrics):
+    """The same for route tables; more options go to `build_app`."""
+
+    async def start(*tables, **options):
+        return await serve_app(build_app(tables, **{"identify": identify, "metrics": metrics, "now": clock} | options))
+
+    return start
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""Closed slots survive the death of the process that closed them."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from presence_server.checkpoint import Checkpoint, decode, encode, levels_record, replay, slot_record
+from presence_server.sampler import Sampler
+from presence_server.windows import minute_of
+
+MINUTE = 1_800_000_000 - 1_800_000_000 % 60
+HEAD = {"node": "node-1", "boot": 7, "minute": MINUTE}
+
+
+def _slots(parts):
+    return {part.room: part.slots for part in parts}
+
+
+def _records(sampler: Sampler, at: float):
+    return [slot_record(slot % 12, rooms) for slot, rooms in sampler.closed_slots(at)]
+
+
+def test_a_dead_boots_slots_become_its_parts():
+    """Rooms that changed are as they were, quiet ones kept their level; the slot in progress is missing."""
+    sampler = Sampler("node-1", 7, MINUTE, {"auction:quiet": 4})
+    records = [HEAD, levels_record(MINUTE, {"auction:quiet": 4})]
+    sampler.change("auction:a", 1, 1, MINUTE + 2)
+    records += _records(sampler, MINUTE + 5)
+    sampler.change("auction:a", 3, 1, MINUTE + 6)
+    records += _records(sampler, MINUTE + 15)
+    sampler.change("auction:a", 9, 1, MINUTE + 16)
+    parts = {part.room: part for part in replay(decode(b"".join(map(encode, records))))}
+    assert [slot.number for slot in parts["auction:a"].slots] == [0, 1, 2]
+    assert (parts["auction:a"].peak_viewers, parts["auction:a"].viewer_count, parts["auction:a"].joins) == (3, 3, 2)
+    assert (parts["auction:quiet"].avg_viewers, parts["auction:quiet"].sample_count) == (4.0, 3)
+    assert {(part.node, part.boot) for part in parts.values()} == {("node-1", 7)}
+
+
+def test_a_torn_or_altered_line_ends_what_is_believed():
+    """Whatever the kill left of the last line, the lines before it count."""
+    lines = [encode({"slot": number, "rooms": {}}) for number in range(3)]
+    for cut in range(len(lines[2])):
+        assert len(decode(lines[0] + lines[1] + lines[2][:cut])) == 2
+    altered = lines[1].replace(b"1", b"2", 1)
+    assert len(decode(lines[0] + altered + lines[2])) == 1
+    assert decode(b"\x00" * 4096) == []
+
+
+def test_slots_after_a_missing_one_are_not_believed():
+    """A record that could not be written leaves a gap; what changed in it is unknown."""
+    records = [HEAD, levels_record(MINUTE, {"auction:a": 1}), {"slot": 0, "rooms": {}}, {"slot": 2, "rooms": {}}]
+    [part] = replay(records)
+    assert [slot.number for slot in part.slots] == [0]
+
+
+def test_nothing_is_made_of_an_empty_file():
+    """Killed before the first line was whole."""
+    assert replay([]) == []
+    assert replay([HEAD]) == []
+
+
+async def test_files_are_kept_by_boot_and_minute_until_they_are_removed(tmp_path):
+    """A new process finds them; removing twice is harmless."""
+    checkpoint = Checkpoint(tmp_path, "node-1")
+    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 2}), {"slot": 0, "rooms": {}}])
+    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 2}), {"slot": 0, "rooms": {}}])
+    found = list(Checkpoint(tmp_path, "node-1").leftovers())
+    assert [part.timestamp.timestamp() for leftover in found for part in leftover.parts] == [MINUTE, MINUTE + 60]
+    files = await checkpoint.files(7, MINUTE)
+    assert files == [found[0].path]
+    await checkpoint.remove(files)
+    await checkpoint.remove(files)
+    assert await checkpoint.files(7) == [found[1].path]
+
+
+async def test_a_folder_that_cannot_be_written_is_a_gap_and_no_crash(tmp_path):
+    """Counting goes on without a checkpoint."""
+    await Checkpoint(tmp_path / "gone", "node-1").append(7, MINUTE, [{"slot": 0, "rooms": {}}])
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 12), st.booleans(), st.booleans()), max_size=40)
+
+
+@settings(deadline=None)
+@given(events=EVENTS)
+def test_a_replay_has_exactly_the_slots_that_an_orderly_end_would_have(events):
+    """Whatever happened and whenever the ticks came, as long as the minute is the same."""
+    sampler, at = Sampler("node-1", 7, MINUTE), float(MINUTE)
+    levels, records = dict.fromkeys("abc", 0), [HEAD]
+    for room, pause, joins, tick in events:
+        if minute_of(at + pause) != MINUTE:
+            break
+        at += pause
+        if joins or levels[room]:
+            levels[room] += 1 if joins else -1
+            sampler.change(f"auction:{room}", levels[room], 1 if joins else -1, at)
+        if tick:
+            records += _records(sampler, at)
+    assert _slots(replay(records)) == _slots(sampler.abandon())
