@@ -12,13 +12,31 @@ from zoneinfo import ZoneInfo
 from prometheus_client import CollectorRegistry
 
 from backend_api.config import Root
+from backend_api.contract.session_tokens import token_secrets
+from backend_api.contract.sessions import SessionKind
 from backend_api.db import Index, Mongo
 from backend_api.jobs import Job
+from backend_api.listening.calls import ListeningCalls
+from backend_api.listening.channels import Channels
+from backend_api.listening.devices import describe
+from backend_api.listening.limits import GuestLimits
+from backend_api.listening.rollups import INDEXES as LISTENING_INDEXES
+from backend_api.listening.rollups import PERIOD_SECONDS, Rollups
+from backend_api.listening.routes import table as listening_table
+from backend_api.listening.source import Source
+from backend_api.listening.station import Station
+from backend_api.nodes.routes import table as nodes_table
+from backend_api.nodes.store import NodeStore
 from backend_api.pages.render import Pages
 from backend_api.pages.routes import table as pages_table
 from backend_api.service.origins import origin_of
 from backend_api.service.program import DISTRIBUTION
 from backend_api.service.routes import RouteTable
+from backend_api.sessions import sweep
+from backend_api.sessions.documents import INDEXES as SESSION_INDEXES
+from backend_api.sessions.intake import IntervalIntake
+from backend_api.sessions.routes import table as sessions_table
+from backend_api.sessions.store import Hook, SessionStore
 from backend_api.tutoring import wiring as tutoring_wiring
 from backend_api.tutoring.admin_routes import table as tutoring_table
 from backend_api.viewers import packer, purge
@@ -86,10 +104,52 @@ def pages(parts: Parts) -> Feature:
     return Feature(pages_table, [shown])
 
 
+def _session_store(parts: Parts) -> SessionStore:
+    """The sessions of every kind, with what each kind does when one of its own is over. Keeps no state."""
+    nodes, lessons = NodeStore(parts.mongo, parts.now), tutoring_wiring.build(parts.settings, parts.mongo, parts.now)
+    on_ended: dict[SessionKind, Hook] = {
+        "listening": Rollups(parts.mongo, parts.now).mark,
+        "tutoring": lessons.tracking.sockets_told,
+    }
+    return SessionStore(parts.mongo, nodes.leases, parts.now, on_ended)
+
+
+def nodes(parts: Parts) -> Feature:
+    """Leases of presence nodes."""
+    return Feature(nodes_table, [NodeStore(parts.mongo, parts.now)])
+
+
+def sessions(parts: Parts) -> Feature:
+    """What presence nodes report of sessions, and the sweep that ends them."""
+    store, known = _session_store(parts), NodeStore(parts.mongo, parts.now)
+    often = sweep.Sweep(store, known, parts.now, ["listening", "study"])
+    seldom = sweep.Sweep(store, known, parts.now, ["tutoring"])
+    jobs = [
+        Job("sweep", sweep.PERIOD_SECONDS, often.run),
+        Job("sweep lessons", sweep.LESSONS_PERIOD_SECONDS, seldom.run),
+    ]
+    return Feature(sessions_table, [IntervalIntake(store, describe, parts.registry)], jobs, SESSION_INDEXES)
+
+
+def listening(parts: Parts) -> Feature:
+    """Listening to stations."""
+    store, now = _session_store(parts), parts.now
+    source, rollups = Source(store), Rollups(parts.mongo, now)
+    channels, limits = Channels(parts.mongo, parts.settings.backend.timezone), GuestLimits()
+    secrets = token_secrets(parts.settings.internal.keys().values())
+    services = (ListeningCalls(store, secrets, limits, now), Station(source, rollups, channels), channels)
+
+    async def roll_up() -> None:
+        await rollups.run(source)
+        limits.forget(now())
+
+    return Feature(listening_table, services, [Job("listening days", PERIOD_SECONDS, roll_up)], LISTENING_INDEXES)
+
+
 def tutoring(parts: Parts) -> Feature:
     """Links to lessons, the lessons, what they cost."""
     built = tutoring_wiring.build(parts.settings, parts.mongo, parts.now)
     return Feature(tutoring_table, built.services, built.jobs, tutoring_wiring.INDEXES)
 
 
-FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages, tutoring)
+FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages, nodes, sessions, listening, tutoring)

@@ -89,6 +89,32 @@ class SessionStore:
         fields = dict.fromkeys(without, 0) if without else None
         return [kept async for kept in self._history.find(wanted, fields).sort([(fact, 1), ("start", 1)])]
 
+    async def latest(
+        self,
+        kind: SessionKind,
+        fact: str,
+        value: str,
+        start_at: float,
+        end_at: float,
+        limit: int,
+        *,
+        status: str | None = None,
+        before: tuple[float, str] | None = None,
+        without: Sequence[str] = (),
+    ) -> list[Document]:
+        """As `ended`, latest first, about `limit` of them, those that sort before (start, id) `before`."""
+        started: dict[str, Any] = {"$gte": start_at, "$lt" if before is None else "$lte": end_at}
+        wanted = {fact: value, "start": started, "k": kind} | ({} if status is None else {"status": status})
+        fields = dict.fromkeys(without, 0) if without else None
+        found: list[Document] = []
+        async for kept in self._history.find(wanted, fields).sort([(fact, -1), ("start", -1)]):
+            # Those that began in the same moment are in no order: all of them or none.
+            if len(found) >= limit and kept["start"] != found[-1]["start"]:
+                break
+            if before is None or (kept["start"], kept["_id"]) < before:
+                found.append(kept)
+        return found
+
     async def _merge(self, reported: Session, leases: Leases) -> Record:
         for _ in range(_TRIES):
             done = await self._try_merge(reported, leases)

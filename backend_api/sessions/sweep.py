@@ -15,7 +15,7 @@ REST_EVERY = 200
 
 
 class Sweep:
-    """Goes through the active sessions of the given kinds. `run` is one round; it says how many it ended."""
+    """Goes through the active sessions of the given kinds. `run` is one round."""
 
     def __init__(
         self, store: SessionStore, nodes: NodeStore, now: Callable[[], float], kinds: Sequence[SessionKind]
@@ -25,16 +25,14 @@ class Sweep:
         self._now = now
         self._kinds = kinds
 
-    async def run(self) -> int:
-        leases, ended = await self._nodes.leases(), 0
+    async def run(self) -> None:
+        leases = await self._nodes.leases()
         for kind in self._kinds:
             seen = 0
             async for session in self._store.each_active(kind):
                 if judge(session, leases, self._now()).status != "active":
                     await self._store.settle(session, leases)
-                    ended += 1
                 seen += 1
                 if seen % REST_EVERY == 0:
                     await asyncio.sleep(0)
         await self._nodes.forget()
-        return ended
