@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 
 from backend_api.contract.wire import Wire
 from backend_api.db import Mongo
-from backend_api.listening.ranges import Zone
+from backend_api.sessions.ranges import Zone
 
 COLLECTION = "channels"
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from backend_api.contract.wire import at
 from backend_api.listening.messages import SessionPage, listed
-from backend_api.listening.ranges import Range
 from backend_api.listening.rows import Counted, Row, counted
 from backend_api.listening.source import Source
 from backend_api.service.csv import Cell
 from backend_api.service.errors import FieldError, Unprocessable
+from backend_api.sessions.ranges import Range
 
 COLUMNS = (
     "id", "channelId", "channelName", "streamId", "showId", "userId", "listenerId", "startTime", "endTime",

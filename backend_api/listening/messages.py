@@ -8,9 +8,9 @@ from backend_api.contract.rooms import RoomId
 from backend_api.contract.session_tokens import MAX_TOKEN_LENGTH
 from backend_api.contract.sessions import ListenerId, Quality
 from backend_api.contract.wire import Lenient, Timestamp, Wire, at
-from backend_api.listening.ranges import Period, RangeQuery, Zone
 from backend_api.listening.rows import Row
 from backend_api.sessions.documents import Record
+from backend_api.sessions.ranges import Period, RangeQuery, Zone
 
 Status = Literal["active", "completed", "timeout"]
 SessionToken = Annotated[str, Field(max_length=MAX_TOKEN_LENGTH)]

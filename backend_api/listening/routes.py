@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Sequence
 
-import orjson
 from aiohttp import web
 
 from backend_api.contract.wire import at
@@ -23,16 +22,15 @@ from backend_api.listening.messages import (
     Started,
     TimeQuery,
 )
-from backend_api.listening.ranges import Range, RangeQuery
 from backend_api.listening.reports import ListenersReport, ListeningTime
 from backend_api.listening.rows import Row, row_of_record
 from backend_api.listening.station import Station
 from backend_api.service.access import Caller, User, admin, anyone, authorize, internal, owner_of_room
 from backend_api.service.access import user as a_user
 from backend_api.service.csv import Cell, Csv
-from backend_api.service.errors import FieldError, Forbidden, Unprocessable
+from backend_api.service.errors import Conflict, FieldError, Forbidden, Unprocessable
 from backend_api.service.routes import RouteTable
-from backend_api.service.web import request_id_of
+from backend_api.sessions.ranges import Range, RangeQuery
 
 table = RouteTable("listening")
 
@@ -51,14 +49,16 @@ async def start_session(
 
 @table.patch("/listening-sessions/{id}", allow=(anyone,), summary="A beat, or the end")
 async def beat_session(
-    *, path: SessionPath, body: BeatBody, caller: Caller, address: str, request: web.Request, calls: ListeningCalls
-) -> ListeningSession | web.Response:
+    *, path: SessionPath, body: BeatBody, caller: Caller, address: str, calls: ListeningCalls
+) -> ListeningSession:
     if body.status == "completed":
         record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address)
         return messages.listed(row_of_record(record))
     record, was_active = await calls.beat(caller, path.id, body.session_token, body.duration_seconds, address)
     session = messages.listed(row_of_record(record))
-    return session if was_active else _over(session, request_id_of(request))
+    if not was_active:
+        raise _over(session)
+    return session
 
 
 @table.post("/listening-sessions/{id}/end", allow=(anyone,), summary="End a session", beacon=True)
@@ -126,14 +126,8 @@ async def _lines(
         yield line
 
 
-def _over(session: ListeningSession, request_id: str) -> web.Response:
+def _over(session: ListeningSession) -> Conflict:
     """409, with the record that says how it ended."""
-    document = {
-        "type": "about:blank",
-        "title": "Conflict",
-        "status": 409,
-        "detail": "This session is over.",
-        "requestId": request_id,
-        "session": session.model_dump(mode="json", by_alias=True),
-    }
-    return web.Response(body=orjson.dumps(document), status=409, content_type="application/problem+json")
+    conflict = Conflict("This session is over.")
+    conflict.members["session"] = session.model_dump(mode="json", by_alias=True)
+    return conflict

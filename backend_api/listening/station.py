@@ -4,11 +4,11 @@ from zoneinfo import ZoneInfo
 
 from backend_api.listening import reports
 from backend_api.listening.channels import Channels
-from backend_api.listening.ranges import Period, Range, period_range
 from backend_api.listening.reports import ListenersReport, ListeningTime
 from backend_api.listening.rollups import Rollups
 from backend_api.listening.rows import counted
 from backend_api.listening.source import Source
+from backend_api.sessions.ranges import Period, Range, period_range
 
 
 class Station:
