@@ -34,6 +34,7 @@ class Channels:
         kept = await self._channels.find_one({"_id": channel_id}, {"_id": 0})
         return Channel(name=channel_id) if kept is None else Channel(**kept)
 
-    async def zone(self, channel_id: str, asked: str | None) -> ZoneInfo:
+    async def zone(self, channel_id: str | None, asked: str | None) -> ZoneInfo:
         """The zone that was asked for, else the channel's, else the configured one."""
-        return ZoneInfo(asked or (await self.find(channel_id)).timezone or self._timezone)
+        own = None if channel_id is None else (await self.find(channel_id)).timezone
+        return ZoneInfo(asked or own or self._timezone)

@@ -119,8 +119,8 @@ async def _lines(
     rows: list[Row] = await station.source.rows_by(fact, value, asked.start_at, asked.end_at)
     names: dict[str, str] = {}
     for row in rows:
-        channel = row.facts.get("channel", "")
-        if channel not in names:
+        channel = row.facts.get("channel")
+        if channel is not None and channel not in names:
             names[channel] = (await station.channels.find(channel)).name
     async for line in lists.table(rows, asked, status, names):
         yield line

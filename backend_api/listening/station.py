@@ -20,7 +20,7 @@ class Station:
         self._rollups = rollups
 
     async def zone(self, channel_id: str | None, asked: str | None) -> ZoneInfo:
-        return await self.channels.zone(channel_id or "", asked)
+        return await self.channels.zone(channel_id, asked)
 
     async def listening_time(self, channel_id: str, period: Period, tz: str | None, now: float) -> ListeningTime:
         if period == "all_time":

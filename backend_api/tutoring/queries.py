@@ -1,68 +1,36 @@
 """What may be asked of lessons and statements: filters, days and months in a time zone, the shapes of the answers."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.wire import Timestamp, Wire, at
-from backend_api.service.errors import BadRequest, FieldError, Unprocessable
+from backend_api.service.errors import BadRequest
+from backend_api.sessions.ranges import Moment, RangeQuery
 from backend_api.sessions.statistics import day_start
 from backend_api.tutoring.lesson import Lesson, Status
 from backend_api.tutoring.store import Filter
 
-DEFAULT_DAYS = 31
-MAX_DAYS = 400
-_YEARS = range(2000, 2101)
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("not a time zone such as Europe/Berlin") from None
-    return name
-
-
-Zone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
 Month = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
 
-def _near(moment: date) -> date:
-    if moment.year not in _YEARS:
-        raise ValueError(f"must lie in the years {_YEARS.start} to {_YEARS.stop - 1}")
-    return moment
+class LessonQuery(RangeQuery):
+    """Days are whole days of `tz`, `to` included; `date` is a single one. Without any, the last 30 days."""
 
-
-Day = Annotated[date, AfterValidator(_near)]
-Moment = Day | Annotated[Timestamp, AfterValidator(_near)]
-
-
-class LessonQuery(Wire):
-    """Days are whole days of `tz`, `to` included. Without any, the last 31 days."""
-
-    date: Day | None = None
-    from_: Annotated[Moment | None, Field(alias="from")] = None
-    to: Moment | None = None
-    tz: Zone | None = None
+    date: Moment | None = None
     status: Status | Literal["all"] = "all"
     teacher: RoomId | None = None
     student: RoomId | None = None
 
     def filter(self, now: float, default_zone: str) -> Filter:
-        """Unprocessable for an empty range, or one of more than 400 days."""
-        zone = ZoneInfo(self.tz or default_zone)
-        today = datetime.fromtimestamp(now, zone).date()
-        first = self.date or self.from_ or today - timedelta(days=DEFAULT_DAYS - 1)
-        last = self.date or self.to or today
-        start_at, end_at = _start_of(first, zone), _end_of(last, zone)
-        if not 0 < end_at - start_at <= MAX_DAYS * 86_400:
-            detail = f"the range must be longer than nothing and no longer than {MAX_DAYS} days"
-            raise Unprocessable("The range is not possible.", errors=[FieldError("#/to", detail)])
+        """Unprocessable for an impossible range."""
+        asked = self if self.date is None else self.model_copy(update={"from_": self.date, "to": self.date})
+        start_at, end_at, _ = asked.range(now, ZoneInfo(default_zone))
         status = None if self.status == "all" else self.status
         return Filter(start_at, end_at, self.teacher, self.student, status)
 
@@ -214,13 +182,3 @@ def read_cursor(cursor: str) -> tuple[float, str]:
     except (ValueError, OverflowError, OSError):
         raise BadRequest("The cursor is not one of ours.") from None
     return float(seconds), lesson_id
-
-
-def _start_of(moment: Moment, zone: ZoneInfo) -> float:
-    if isinstance(moment, datetime):
-        return moment.timestamp()
-    return day_start(datetime(moment.year, moment.month, moment.day, tzinfo=zone), zone)
-
-
-def _end_of(moment: Moment, zone: ZoneInfo) -> float:
-    return moment.timestamp() if isinstance(moment, datetime) else _start_of(moment + timedelta(days=1), zone)
