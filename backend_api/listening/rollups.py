@@ -60,17 +60,17 @@ class Rollups:
     async def all_time(self, source: Source, channel: str) -> ListeningTime:
         """Everything a channel ever had, up to now: rolled-up days, and the others counted afresh."""
         marked = {mark["day"] async for mark in self._marks.find({"channel": channel}, {"day": 1})}
-        active = await source.active(channel)
-        now = self._now()
-        live_days = {day for row in active for day in range(_day(row.start_at), _day(now) + 1)}
+        live, today = await source.live(channel), _day(self._now())
+        live_days = {day for row in live for day in range(_day(row.start_at), today + 1)}
         open_days = marked | live_days
         days = [day async for day in self._days.find({"channel": channel}) if day["day"] not in open_days]
         for first, last in _stretches(open_days):
             rows = await source.rows(channel, first * DAY_SECONDS, (last + 1) * DAY_SECONDS)
             days.append(_figures(channel, first, rows, through=last))
         people = People().union(People.unpacked(day["people"]) for day in days)
+        active = sum(row.status == "active" for row in live)
         total, started, durations = (sum(day[name] for day in days) for name in ("seconds", "started", "durations"))
-        return listening_time(total, started, durations, (len(people), people.is_exact), len(active))
+        return listening_time(total, started, durations, (len(people), people.is_exact), active)
 
     async def _recount(self, source: Source, channel: str, day: int) -> Document:
         rows = await source.ended(channel, day * DAY_SECONDS, (day + 1) * DAY_SECONDS)

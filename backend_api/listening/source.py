@@ -17,10 +17,9 @@ class Source:
         """Ended and active sessions that may have time in the range."""
         return await self.rows_by("channel", channel, start_at, end_at)
 
-    async def active(self, channel: str) -> list[Row]:
-        """The sessions that are active now."""
-        records = await self._store.active("listening", channel=channel)
-        return [row_of_record(record) for record in records if record.verdict.status == "active"]
+    async def live(self, channel: str) -> list[Row]:
+        """The sessions that no sweep has ended yet, as they are now."""
+        return [row_of_record(record) for record in await self._store.active("listening", channel=channel)]
 
     async def ended(self, channel: str, start_at: float, end_at: float) -> list[Row]:
         """Ended sessions that may have time in the range."""
