@@ -37,6 +37,9 @@ from backend_api.sessions.documents import INDEXES as SESSION_INDEXES
 from backend_api.sessions.intake import IntervalIntake
 from backend_api.sessions.routes import table as sessions_table
 from backend_api.sessions.store import Hook, SessionStore
+from backend_api.study import wiring as study_wiring
+from backend_api.study.routes import table as study_table
+from backend_api.study.store import INDEXES as STUDY_INDEXES
 from backend_api.tutoring import wiring as tutoring_wiring
 from backend_api.tutoring.admin_routes import table as tutoring_table
 from backend_api.viewers import packer, purge
@@ -107,9 +110,11 @@ def pages(parts: Parts) -> Feature:
 def _session_store(parts: Parts) -> SessionStore:
     """The sessions of every kind, with what each kind does when one of its own is over. Keeps no state."""
     nodes, lessons = NodeStore(parts.mongo, parts.now), tutoring_wiring.build(parts.settings, parts.mongo, parts.now)
+    plain = SessionStore(parts.mongo, nodes.leases, parts.now)
     on_ended: dict[SessionKind, Hook] = {
         "listening": Rollups(parts.mongo, parts.now).mark,
         "tutoring": lessons.tracking.sockets_told,
+        "study": study_wiring.tracking_on(parts.settings, parts.mongo, plain, parts.now).sockets_told,
     }
     return SessionStore(parts.mongo, nodes.leases, parts.now, on_ended)
 
@@ -152,4 +157,10 @@ def tutoring(parts: Parts) -> Feature:
     return Feature(tutoring_table, built.services, built.jobs, tutoring_wiring.INDEXES)
 
 
-FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages, nodes, sessions, listening, tutoring)
+def study(parts: Parts) -> Feature:
+    """Study calls."""
+    built = study_wiring.build(parts.settings, parts.mongo, _session_store(parts), parts.now)
+    return Feature(study_table, built.services, built.jobs, STUDY_INDEXES)
+
+
+FEATURES: Sequence[Callable[[Parts], Feature]] = (viewers, pages, nodes, sessions, listening, tutoring, study)

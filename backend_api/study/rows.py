@@ -6,10 +6,11 @@ both. Every source stays visible with the difference between the two measures.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
-from backend_api.sessions.statistics import Span, WholeSpan, per_day, total, union, whole, whole_union
+from backend_api.sessions.statistics import Span, WholeSpan, clip, per_day, total, union, whole, whole_union
 from backend_api.study.calls import Facts, Stay, spans_of_call, stays
 
 Source = Literal["provider", "server", "manual"]
@@ -77,9 +78,9 @@ def call_seconds(facts: Facts, known: Iterable[Row], now: float) -> int:
     return total(whole(union(spans)) if spans else whole_union(piece for row in known for piece in row.pieces))
 
 
-def hours_by_day(known: Sequence[Row], zone: object) -> dict[str, int]:
-    """Seconds by local date; two calls at once count once."""
-    return per_day(whole_union(piece for row in known for piece in row.pieces), zone)  # type: ignore[arg-type]
+def hours_by_day(known: Iterable[Row], start_at: int, end_at: int, zone: ZoneInfo) -> dict[str, int]:
+    """Seconds in the range by local date; two calls at once count once."""
+    return per_day(clip(whole_union(piece for row in known for piece in row.pieces), start_at, end_at), zone)
 
 
 def _of_one(

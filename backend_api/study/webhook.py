@@ -104,13 +104,13 @@ def content_hash(plain: bytes) -> str:
     return hashlib.sha256(plain).hexdigest()
 
 
-def read_event(plain: bytes, now: float) -> Event:
-    """Unprocessable for what is no event, or one from another time."""
+def read_event(plain: bytes, now: float | None) -> Event:
+    """Unprocessable for what is no event, or (where `now` is given) one from another time."""
     try:
         event = Event.model_validate_json(plain)
     except ValidationError:
         raise Unprocessable("This is not an event.") from None
-    age = now - event.created_at.timestamp()
+    age = 0.0 if now is None else now - event.created_at.timestamp()
     if not -MAX_AHEAD_SECONDS <= age <= MAX_AGE_SECONDS:
         raise Unprocessable("The event is too old, or from the future.")
     return event
