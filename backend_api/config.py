@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
-from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
+from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
+from backend_api.service.values import HttpUrl, Port
 
 Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 Days = Annotated[int, Field(ge=1, le=36_500)]

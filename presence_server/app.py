@@ -51,6 +51,7 @@ class Presence(NamedTuple):
     url: str
     health: Health
     counter: RoomCounter
+    outbox: Outbox
 
 
 class _History(NamedTuple):
@@ -106,7 +107,7 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
             work = (history.recorder.run(), history.courier.run(), _close_expired(live.viewers))
             background = [group.create_task(one) for one in (*work, *sessions.background())]
             try:
-                yield Presence(url, health, live.counter)
+                yield Presence(url, health, live.counter, history.outbox)
             finally:
                 await _shut_down(health, runner, live, history, sessions, background)
 

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from backend_api.service.errors import Unauthorized, Unavailable
 from backend_api.service.jwks import KeySource
 from backend_api.service.origins import origin_of
-from backend_api.service.settings import AuthSettings, is_loopback
+from backend_api.service.settings import AuthSettings
 from backend_api.service.tokens import Claims, Keys, decode
+from backend_api.service.values import is_loopback
 from presence_server.errors import ConnectionRefused
 
 MAX_GUEST_ID = 64

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
 from backend_api.contract.snapshots import Node
-from backend_api.service.settings import AuthSettings, HttpSettings, HttpUrl, InternalSettings, Peer, Port, Section
+from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
+from backend_api.service.values import HttpUrl, Port
 
 SILENCE_SECONDS = 150.0
 """A session that only beats over HTTP is stale after this; a socket has to be found dead before."""

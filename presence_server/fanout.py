@@ -49,7 +49,8 @@ class Sockets:
         return list(self._server.eio.sockets)
 
     async def close(self, connection: str) -> None:
-        """Close the transport without a DISCONNECT: the client comes back."""
+        """Close the transport without a word of any protocol above it: the client comes back by itself."""
         socket = self._server.eio.sockets.get(connection)
         if socket is not None:
-            await socket.close(wait=False)
+            await socket.close(wait=False, abort=True)
+            socket.queue.put_nowait(None)

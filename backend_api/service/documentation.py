@@ -3,15 +3,22 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
+from backend_api.contract.wire import Wire
 from backend_api.service.access import unchecked
 from backend_api.service.openapi import document
 from backend_api.service.routes import RouteTable
 
-_FILES = {"docs.css": "text/css", "docs.js": "text/javascript", "docs.html": "text/html"}
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+class PartPath(Wire):
+    """A file of the page."""
+
+    name: Literal["docs.css", "docs.js", "docs.svg"]
 
 
 def documented(title: str, version: str, tables: Sequence[RouteTable]) -> list[RouteTable]:
@@ -27,20 +34,16 @@ def documented(title: str, version: str, tables: Sequence[RouteTable]) -> list[R
     async def page() -> web.Response:
         return _file("docs.html")
 
-    @table.get("/docs/docs.js", allow=(unchecked,), summary="The page's script")
-    async def script() -> web.Response:
-        return _file("docs.js")
-
-    @table.get("/docs/docs.css", allow=(unchecked,), summary="The page's style")
-    async def style() -> web.Response:
-        return _file("docs.css")
+    @table.get("/docs/{name}", allow=(unchecked,), summary="What the page loads")
+    async def part(*, path: PartPath) -> web.Response:
+        return _file(path.name)
 
     described = document(title, version, everything)
     return everything
 
 
 def _file(name: str) -> web.Response:
-    return web.Response(body=_read(name), content_type=_FILES[name], charset="utf-8")
+    return web.Response(body=_read(name), content_type=_TYPES[name.rpartition(".")[2]], charset="utf-8")
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from backend_api.contract.signing import ALL_SCOPES, PLAIN_KEY_HEADER, SIGNATURE_HEADER, verify
+from backend_api.contract.signing import ALL_SCOPES, KEY_ID_HEADER, PLAIN_KEY_HEADER, SIGNATURE_HEADER, verify
 from backend_api.service.access import Caller, Internal, Nobody, User
 from backend_api.service.errors import Unauthorized
 from backend_api.service.jwks import KeySource
@@ -48,7 +48,9 @@ class Identify:
         if len(sent) > 1 or len(headers.getall(sent[0])) > 1:
             raise Unauthorized("Send one credential, not several.")
         if sent == [SIGNATURE_HEADER]:
-            return self._by_signature(request, await read_body())
+            # Strangers are refused before their body is read.
+            known = headers.get(KEY_ID_HEADER) in self._signing_keys
+            return self._by_signature(request, await read_body() if known else b"")
         if sent == [PLAIN_KEY_HEADER]:
             return self._by_plain_key(headers[PLAIN_KEY_HEADER])
         return await self._by_bearer(headers["Authorization"])

@@ -87,7 +87,7 @@ def _operation(tag: str, route: Route, schemas: Schemas) -> Json:
         "summary": route.summary,
         "description": f"Allowed: {', '.join(rule.name for rule in route.allow)}.",
         "parameters": _parameters(route, schemas),
-        "responses": {str(route.status): _success(route, schemas)} | _refusals(schemas),
+        "responses": {str(route.status): _success(route, schemas)} | _refusals(route, schemas),
         "security": _security(route),
     }
     if (body := _body(route, schemas)) is not None:
@@ -134,8 +134,10 @@ def _success(route: Route, schemas: Schemas) -> Json:
     return {"description": "Success", "content": {"application/json": {"schema": schema}}}
 
 
-def _refusals(schemas: Schemas) -> Json:
-    content = {"application/problem+json": {"schema": schemas.of("problem")}}
+def _refusals(route: Route, schemas: Schemas) -> Json:
+    content: Json = {"application/problem+json": {"schema": schemas.of("problem")}}
+    if route.shape.is_ready:
+        content["text/html"] = {}
     return {status: {"description": text, "content": content} for status, text in _REFUSALS.items()}
 
 

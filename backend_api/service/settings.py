@@ -5,26 +5,13 @@ environment, secret files, TOML, defaults.
 """
 
 import os
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from backend_api.contract.signing import ALL_SCOPES, SigningKey, derive_key
 from backend_api.service.errors import ConfigError
@@ -37,71 +24,15 @@ from backend_api.service.layers import (
     secrets_layer,
     tree_layer,
 )
-
-MIN_KEY_LENGTH = 32
+from backend_api.service.values import FetchUrl, HttpUrl, LogLevel, Network, Origin, Port, Secret
 
 _WORDS = {"extra_forbidden": "unknown setting", "missing": "has to be set"}
-
-_SAMPLE = re.compile(r"change.?me|sample|example|placeholder|your.?(key|secret|token)|12345678", re.IGNORECASE)
 
 
 class Section(BaseModel):
     """A table of settings; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _strong(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if len(text) < MIN_KEY_LENGTH:
-        raise ValueError(f"too short: {MIN_KEY_LENGTH} characters at least")
-    if len(set(text)) < 8 or _SAMPLE.search(text):
-        raise ValueError("this looks like a sample; make one with: openssl rand -hex 32")
-    return secret
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address can only be this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-    ):
-        raise ValueError("must be an http or https URL without user, query or fragment")
-    return text.rstrip("/")
-
-
-def _origin(text: str) -> str:
-    if text != "*" and urlsplit(_http_url(text)).path:
-        raise ValueError("must be an origin: scheme, host and port only, or *")
-    return text.rstrip("/").lower()
-
-
-def _safe_to_trust(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("must be an https URL")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("must be https: keys that decide who is who do not travel in the clear")
-    return url
-
-
-Secret = Annotated[SecretStr, AfterValidator(_strong)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-Origin = Annotated[str, AfterValidator(_origin)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Network = Annotated[IPv4Network | IPv6Network, PlainValidator(ip_network)]
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Peer(BaseModel):
@@ -170,7 +101,7 @@ class AuthSettings(Section):
     """How users' tokens are checked: HS256 by a shared secret, or RS256 and ES256 by the keys behind a URL."""
 
     secret: Secret | None = None
-    jwks_url: Annotated[str, AfterValidator(_safe_to_trust)] | None = None
+    jwks_url: FetchUrl | None = None
     issuer: str | None = None
     audience: str | None = None
 

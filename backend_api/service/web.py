@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
 import structlog
@@ -14,11 +13,12 @@ from aiohttp.typedefs import Middleware
 from backend_api.service.addresses import Networks
 from backend_api.service.answers import problem
 from backend_api.service.endpoint import Endpoint, Surroundings
-from backend_api.service.errors import AppError, BadRequest, Forbidden, Unavailable
+from backend_api.service.errors import AppError, Forbidden, Unavailable
 from backend_api.service.identity import Identify
 from backend_api.service.metrics import UNMATCHED, Metrics
 from backend_api.service.origins import cors_headers, is_foreign, preflight_headers
 from backend_api.service.routes import RouteTable
+from backend_api.service.targets import check_host, check_target
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +29,6 @@ REQUEST_ID_HEADER = "X-Request-Id"
 _REQUEST_ID = web.RequestKey("request_id", str)
 
 _request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_host = re.compile(r"[A-Za-z0-9._-]*(:\d{0,5})?|\[[0-9A-Fa-f:.]+\](:\d{0,5})?")
-_broken_escape = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_control = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 def build_app(
@@ -144,9 +141,8 @@ def _framework_problem(request: web.Request, error: web.HTTPException) -> web.Re
 def _guarding(allowed_origins: Collection[str]) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Serve) -> web.StreamResponse:
-        _check_target(request.raw_path)
-        if not _host.fullmatch(request.headers.get("Host", "")):
-            raise BadRequest("The Host header is malformed.")
+        check_target(request.raw_path)
+        check_host(request.headers.get("Host", ""))
         origin = request.headers.get("Origin")
         refused = request.match_info.http_exception
         if request.method == "OPTIONS" and isinstance(refused, web.HTTPMethodNotAllowed):
@@ -169,17 +165,6 @@ def _endpoint_of(request: web.Request) -> Endpoint | None:
 def _options(origin: str | None, methods: Collection[str]) -> web.Response:
     allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}
     return web.Response(status=204, headers={**allow, **(preflight_headers(methods) if origin else {})})
-
-
-def _check_target(target: str) -> None:
-    """BadRequest for a request target that is no text: broken escapes, control characters, bytes that are not UTF-8."""
-    raw = unquote_to_bytes(target.encode("utf-8", "surrogateescape"))
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        raise BadRequest("The path or the query is not UTF-8.") from None
-    if _broken_escape.search(target) or _control.search(raw):
-        raise BadRequest("The path or the query is malformed.")
 
 
 def _headers(

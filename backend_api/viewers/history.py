@@ -73,17 +73,18 @@ class Stretch(NamedTuple):
         if not later.minutes or not self.minutes:
             known = self if self.minutes else later
             return known._replace(at=self.at, received_ms=received_ms)
-        return self._replace(
-            minutes=self.minutes + later.minutes,
-            viewer_count=later.viewer_count,
-            low=min(self.low, later.low),
-            peak=max(self.peak, later.peak),
-            samples=self.samples + later.samples,
-            viewer_ms=self.viewer_ms + later.viewer_ms,
-            held_ms=self.held_ms + later.held_ms,
-            low_bound=min(self.low_bound, later.low_bound),
-            peak_bound=max(self.peak_bound, later.peak_bound),
-            received_ms=received_ms,
+        return type(self)(
+            self.at,
+            self.minutes + later.minutes,
+            later.viewer_count,
+            min(self.low, later.low),
+            max(self.peak, later.peak),
+            self.samples + later.samples,
+            self.viewer_ms + later.viewer_ms,
+            self.held_ms + later.held_ms,
+            min(self.low_bound, later.low_bound),
+            max(self.peak_bound, later.peak_bound),
+            received_ms,
         )
 
 

@@ -74,18 +74,21 @@ def _pack(rows: Iterable[Sequence[int]]) -> bytes:
 
 
 def _unpack(data: bytes, columns: int) -> Iterator[tuple[int, ...]]:
-    differences = list(_varints(data))
+    differences = _varints(data)
     rows = len(differences) // columns
     cut = (differences[start : start + rows] for start in range(0, rows * columns, rows or 1))
     return zip(*map(accumulate, cut), strict=True)
 
 
-def _varints(data: bytes) -> Iterator[int]:
+def _varints(data: bytes) -> list[int]:
+    found = []
     value = shift = 0
     for byte in data:
-        value |= (byte & 0x7F) << shift
         if byte > 0x7F:
+            value |= (byte & 0x7F) << shift
             shift += 7
         else:
-            yield -(value + 1 >> 1) if value & 1 else value >> 1
+            value |= byte << shift
+            found.append(-(value + 1 >> 1) if value & 1 else value >> 1)
             value = shift = 0
+    return found

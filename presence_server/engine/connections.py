@@ -35,6 +35,12 @@ class Application(Protocol):
     def message(self, socket: Socket, data: str | bytes) -> None:
         """Take one message; raises BadPacket, at once or in the session's queue."""
 
+    def ended(self, socket: Socket) -> None:
+        """The session is dead from now on; its namespaces are left one by one, as soon as may be."""
+
+    def moved(self, socket: Socket) -> None:
+        """Another wire carries the session."""
+
     def left(self, member: "Member", reason: str) -> Coroutine[Any, Any, None] | None:
         """One of the session's namespaces is left."""
 

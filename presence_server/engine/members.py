@@ -10,7 +10,7 @@ from typing import Any
 import socketio
 
 from presence_server.engine import packets
-from presence_server.engine.sockets import Socket
+from presence_server.engine.sockets import Socket, Wire
 
 CONNECTING, CONNECTED, LEAVING, LEFT = range(4)
 
@@ -38,6 +38,7 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # the library is un
     def __init__(self) -> None:
         super().__init__()
         self._members: dict[str, dict[str, Member]] = {packets.ROOT: {}}
+        self._wires: dict[str, dict[str, Wire]] = {}
         self.rooms: dict[str, dict[Any, dict[str, Member]]] = {}
 
     def of(self, namespace: str) -> dict[str, Member]:
@@ -45,6 +46,20 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # the library is un
         if members is None:
             members = self._members[namespace] = {}
         return members
+
+    def wires(self, namespace: str) -> dict[str, Wire]:
+        """What to write to, by sid: of everyone in the namespace who is connected and alive at this moment."""
+        wires = self._wires.get(namespace)
+        if wires is None:
+            wires = self._wires[namespace] = {}
+        return wires
+
+    def hears(self, member: Member) -> None:
+        """From now on the member is written to, on whatever carries its session."""
+        self.wires(member.namespace)[member.sid] = member.socket.wire
+
+    def deafened(self, member: Member) -> None:
+        self.wires(member.namespace).pop(member.sid, None)
 
     def find(self, sid: str | None, namespace: str) -> Member | None:
         members = self._members.get(namespace)
@@ -63,6 +78,7 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # the library is un
             self.basic_leave_room(member.sid, member.namespace, room)
         self.of(member.namespace).pop(member.sid, None)
         self.callbacks.pop(member.sid, None)
+        self.deafened(member)
         socket = member.socket
         if member.state != LEFT:
             socket.members = tuple(m for m in socket.members if m is not member)

@@ -164,6 +164,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
         socket = member.socket
         if socket.alive:
             self.connections.named(socket)
+            self.manager.hears(member)
             send(socket, packets.encode(CONNECT, member.namespace, {"sid": member.sid}), [])
 
     def _refuse(self, member: Member, error: Exception) -> None:
@@ -217,8 +218,20 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
 
     # Leaving
 
+    def ended(self, socket: Socket) -> None:
+        """The session is dead from now on; its namespaces are left one by one, as soon as may be."""
+        for member in socket.members:
+            self.manager.deafened(member)
+
+    def moved(self, socket: Socket) -> None:
+        """Another wire carries the session."""
+        for member in socket.members:
+            if member.connected:
+                self.manager.hears(member)
+
     def left(self, member: Member, reason: str) -> Pending:
         """Tell the handler that the member is gone, once, and forget it."""
+        self.manager.deafened(member)
         if member.state == CONNECTED:
             member.state = LEAVING
         elif member.state not in (LEAVING, LEFT):
@@ -250,6 +263,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
         if member is None or not member.connected:
             return
         member.state = LEFT
+        self.manager.deafened(member)
         send(member.socket, packets.encode(DISCONNECT, namespace), [])
         member.socket.submit(self.left, member, SERVER_DISCONNECT)
 

@@ -138,6 +138,11 @@ class Socket:
         except BadPacket as bad:
             self.fail(bad)
 
+    def move(self, wire: Wire) -> None:
+        """From now on another wire carries the session."""
+        self.wire = wire
+        self._connections.application.moved(self)
+
     def ping(self) -> None:
         self.wire.send(_PING)
 
@@ -155,6 +160,7 @@ class Socket:
         self.alive = False
         self.assembly = None
         self._connections.ended(self)
+        self._connections.application.ended(self)
         for member in self.members:
             self.submit(self._connections.application.left, member, reason)
         self.submit(self._forget)

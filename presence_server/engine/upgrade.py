@@ -90,8 +90,8 @@ class Probe:
         socket, old = self._socket, self._socket.wire
         self._connections.probes.stop(self)
         socket.upgrading = False
-        socket.wire = self._websocket
         self._websocket.owner = socket
+        socket.move(self._websocket)
         if isinstance(old, PollingWire):
             for packet in old.retire():
                 if isinstance(packet, bytes):

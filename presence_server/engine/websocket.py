@@ -6,6 +6,7 @@ kept by topic instead of being written; if it stays there, it is dropped.
 """
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from presence_server.engine import frames
@@ -24,12 +25,19 @@ class Owner(Protocol):
         """The websocket is gone."""
 
 
+def _descriptor(transport: asyncio.Transport) -> int:
+    """Where frames can be written directly; -1 where they must be encrypted first."""
+    socket = transport.get_extra_info("socket")
+    encrypted = transport.get_extra_info("sslcontext") is not None
+    return -1 if encrypted or socket is None else int(socket.fileno())
+
+
 class WebSocket(asyncio.Protocol):
     """A server's end of a websocket; a session's wire. `slow` while the peer has too much unread."""
 
     name: ClassVar[str] = "websocket"
 
-    __slots__ = ("_connections", "_held", "_missed", "_over", "_reader", "owner", "slow", "transport")
+    __slots__ = ("_connections", "_held", "_missed", "_over", "_reader", "descriptor", "owner", "slow", "transport")
 
     def __init__(self, connections: "Connections", transport: asyncio.Transport) -> None:
         self._connections = connections
@@ -39,6 +47,7 @@ class WebSocket(asyncio.Protocol):
         self._held = False
         self._over = False
         self._missed: dict[str, bytes] | None = None
+        self.descriptor = _descriptor(transport)
         self._reader = frames.MessageReader(connections.settings.max_payload_bytes)
         connections.websockets.add(self)
 
@@ -119,7 +128,7 @@ class WebSocket(asyncio.Protocol):
 
     def send_newest(self, packet: bytes, frame: bytes, topic: str) -> None:
         if not self.slow:
-            self.transport.write(frame)
+            self._put(frame)
         elif not self._over:
             if self._missed is None:
                 self._missed = {}
@@ -129,9 +138,25 @@ class WebSocket(asyncio.Protocol):
         """Send a frame that nothing supersedes: a peer that lets too many of them pile up is dropped."""
         if self._over:
             return
-        self.transport.write(frame)
+        self._put(frame)
         if self.slow and self.transport.get_write_buffer_size() > self._connections.settings.write_limit_bytes:
             self.abort()
+
+    def _put(self, frame: bytes) -> None:
+        """Hand a frame straight to the system where nothing waits before it; what it does not take, to the transport.
+
+        A descriptor is its connection's for as long as the transport is not closing.
+        """
+        transport = self.transport
+        if self.descriptor < 0 or transport.is_closing() or transport.get_write_buffer_size():
+            transport.write(frame)
+            return
+        try:
+            sent = os.write(self.descriptor, frame)
+        except OSError:
+            sent = 0
+        if sent < len(frame):
+            transport.write(frame[sent:])
 
     def hold(self) -> None:
         self._held = True

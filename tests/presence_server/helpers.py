@@ -1,11 +1,18 @@
-"""What the presence server's tests share: a backend to report to over real HTTP, patience, keys."""
+"""What the presence server's tests share: a backend over real HTTP, pages over real sockets, settings, patience."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import orjson
+import socketio
 from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from presence_server.config import Root
 
 API_KEY = "k3y-for-tests-0f9a7c51d2e84b36a1b0"
 TOKEN_SECRET = "t0ken-secret-for-tests-7d1e93c0b5aa42"
@@ -73,3 +80,54 @@ async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+def settings(data_dir: Path, backend_url: str, **presence: object) -> Root:
+    """The settings of a presence server on a free port; `presence` is what the table says beside that."""
+    own = {"port": 0, "data_dir": data_dir, "backend": {"urls": [backend_url]}, **presence}
+    return Root.model_validate({"presence": own, "internal": {"api_key": API_KEY}, "auth": {"secret": TOKEN_SECRET}})
+
+
+def token(*, seconds: float = 600, **claims: object) -> str:
+    """A user's token that is valid for so long from now."""
+    payload = {"sub": "ada", "exp": time.time() + seconds, **claims}
+    return jwt.encode({"alg": "HS256"}, payload, OctKey.import_key(TOKEN_SECRET))
+
+
+class Page:
+    """A page of a host application: one client, the updates it heard, how it ended."""
+
+    def __init__(self, **options: object) -> None:
+        self.client = socketio.AsyncClient(**{"reconnection": False, **options})
+        self.updates: list[tuple[int, dict]] = []
+        self.draining: list[dict] = []
+        self.reason: str | None = None
+        self.refusal: dict | None = None
+        self.client.on("viewerCountUpdate", lambda count, details: self.updates.append((count, details)))
+        self.client.on("server:draining", self.draining.append)
+        self.client.on("disconnect", self._ended)
+        self.client.on("connect_error", self._refused)
+
+    def _ended(self, reason: str) -> None:
+        self.reason = reason
+
+    def _refused(self, refusal: dict) -> None:
+        self.refusal = refusal
+
+    async def open(self, url: str, *, auth: object = None, transports: Sequence[str] = ("websocket",), **headers: str):
+        await self.client.connect(url, auth=auth, transports=list(transports), headers=headers)
+        return self
+
+    async def call(self, event: str, *arguments: object) -> dict:
+        return await self.client.call(event, arguments, timeout=5)
+
+    async def join(self, room: str = "auction:demo") -> dict:
+        return await self.call("join", {"room": room})
+
+    @property
+    def count(self) -> int | None:
+        """The newest count it heard."""
+        return self.updates[-1][0] if self.updates else None
+
+    async def sees(self, count: int, seconds: float = 5.0) -> None:
+        await until(lambda: self.count == count, seconds)

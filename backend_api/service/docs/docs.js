@@ -8,37 +8,33 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** A schema in few words: `integer`, `RoomPart[]`, `"1m" | "5m"`. */
-function words(schema = {}) {
-  if (schema.$ref) return schema.$ref.slice(REFERENCE.length);
+/** A schema that holds no others, in few words: `integer`, `"1m"`. */
+function words(schema) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (schema.anyOf) return schema.anyOf.map(words).join(" | ");
-  if (schema.type === "array") return `${words(schema.items)}[]`;
   return schema.format ?? schema.type ?? "any";
 }
 
-/** What a schema looks like as JSON, its references followed, each once on the way down. */
-function example(schema = {}, schemas, seen = []) {
+/** A schema as it looks when it is sent; `?` marks what may be left out. References are followed, each once on the way down. */
+function outline(schema = {}, schemas = {}, margin = "", seen = []) {
+  const inside = (one, indent = margin) => outline(one, schemas, indent, seen);
   const name = schema.$ref?.slice(REFERENCE.length);
-  if (name) return seen.includes(name) ? name : example(schemas[name], schemas, [...seen, name]);
-  if (schema.properties) {
-    const required = schema.required ?? [];
-    const entries = Object.entries(schema.properties);
-    return Object.fromEntries(
-      entries.map(([key, value]) => [required.includes(key) ? key : `${key}?`, example(value, schemas, seen)]),
-    );
-  }
-  const choice = schema.anyOf?.find((one) => one.$ref || one.type === "array");
-  if (choice) return example(choice, schemas, seen);
-  if (schema.type === "array" && schema.items) return [example(schema.items, schemas, seen)];
-  return words(schema);
+  if (name) return seen.includes(name) ? name : outline(schemas[name], schemas, margin, [...seen, name]);
+  if (schema.anyOf) return schema.anyOf.map((one) => inside(one)).join(" | ");
+  if (schema.prefixItems) return `[${schema.prefixItems.map((one) => inside(one)).join(", ")}]`;
+  if (schema.type === "array") return `${inside(schema.items)}[]`;
+  if (!schema.properties) return words(schema);
+  const rows = Object.entries(schema.properties).map(([key, value]) => {
+    const mark = schema.required?.includes(key) ? "" : "?";
+    return `${margin}  ${key}${mark}: ${inside(value, `${margin}  `)}\n`;
+  });
+  return `{\n${rows.join("")}${margin}}`;
 }
 
 function sample(title, content, schemas) {
   const [mediaType, body] = Object.entries(content ?? {})[0] ?? [];
   if (!body?.schema) return [];
-  const text = JSON.stringify(example(body.schema, schemas), null, 2);
+  const text = outline(body.schema, schemas);
   return [element("h3", { textContent: `${title}, ${mediaType}` }), element("pre", { textContent: text })];
 }
 
@@ -51,7 +47,7 @@ function parameters(list) {
       {},
       element("td", { textContent: name }),
       element("td", { textContent: `${place}${required ? "" : ", optional"}${fallback}` }),
-      element("td", { textContent: words(schema) }),
+      element("td", { textContent: outline(schema) }),
     );
   });
   return [element("h3", { textContent: "Parameters" }), element("table", {}, ...rows)];

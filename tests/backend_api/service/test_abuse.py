@@ -170,6 +170,15 @@ async def test_a_body_announced_too_large_is_refused_before_it_is_sent(send):
     assert (await send(head))[0] == 413
 
 
+@pytest.mark.parametrize(
+    "header", [b"X-Internal-Signature: v1=0", b"X-Internal-Request: x", b"Authorization: Bearer x"]
+)
+async def test_a_stranger_is_refused_before_the_body_is_read(send, header):
+    """The answer does not wait for the rest."""
+    head = [b"POST /things HTTP/1.1", b"Host: a", b"Content-Type: application/json", b"Content-Length: 100", header]
+    assert (await send(b"\r\n".join(head) + b"\r\n\r\n{"))[0] == 401
+
+
 async def test_a_body_that_breaks_off_writes_nothing(send):
     """The peer closed in the middle of it."""
     head = b"POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"

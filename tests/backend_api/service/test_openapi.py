@@ -120,11 +120,8 @@ async def test_the_program_serves_its_document_and_a_page_that_shows_it(serve, t
     client = await serve(*tables)
     async with client.get("/openapi.json") as answer:
         assert await answer.json() == described
-    for path, media_type in (
-        ("/docs", "text/html"),
-        ("/docs/docs.js", "text/javascript"),
-        ("/docs/docs.css", "text/css"),
-    ):
+    pages = {"/docs": "text/html", "/docs/docs.js": "text/javascript", "/docs/docs.css": "text/css"}
+    for path, media_type in pages.items():
         async with client.get(path) as answer:
             text = await answer.text()
             assert (answer.status, answer.content_type) == (200, media_type)
@@ -132,6 +129,8 @@ async def test_the_program_serves_its_document_and_a_page_that_shows_it(serve, t
             assert "://" not in text
             assert "<style" not in text
             assert "innerHTML" not in text
+    async with client.get("/docs/docs.html") as answer:
+        assert answer.status == 422
 
 
 async def test_what_is_left_out_of_a_table_is_left_out_of_its_document(serve, table):

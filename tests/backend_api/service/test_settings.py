@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backend_api.contract.signing import derive_key
 from backend_api.service.errors import ConfigError
-from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Port, Section, load
+from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section, load
+from backend_api.service.values import Port
 
 KEY = "k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe"
 OTHER_KEY = "9fB2xQ7vM4kTzR1nW8cLsY6dHgJ3pEaU"
@@ -119,6 +120,7 @@ def test_an_empty_variable_counts_as_unset():
         ("[backend]\nport = 70000", "backend.port: "),
         ('[backend]\ntrusted_proxies = ["10.0.0.0/8", "no"]', "backend.trusted_proxies.1: 'no' does not appear"),
         ('[backend]\nallowed_origins = ["https://a.example/path"]', "backend.allowed_origins.0: must be an origin"),
+        ('[backend]\npublic_url = "http://a.example:99999"', "backend.public_url: Port out of range"),
         ('[backend]\npublic_url = "ftp://a.example"', "backend.public_url: must be an http or https URL"),
         ("backend = 1", "backend: "),
         ("[backend", ""),

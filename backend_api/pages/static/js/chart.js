@@ -9,6 +9,7 @@ import { countCeiling } from './points.js';
 import { make } from './dom.js';
 
 const DAY_SECONDS = 86_400;
+const TOUCH_PX = 12;
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -74,6 +75,7 @@ const size = (host) => ({ width: host.clientWidth, height: host.clientHeight });
 function timeAxis() {
   return {
     ...axis(),
+    size: 30,
     space: 72,
     values: (_, splits, _axis, _space, step) => splits.map((at) => (step >= DAY_SECONDS || isMidnight(at) ? formatDay(at) : formatClock(at))),
   };
@@ -102,15 +104,24 @@ function isMidnight(at) {
   return moment.getHours() === 0 && moment.getMinutes() === 0;
 }
 
-function placeTip(u, tip, describe) {
+// The point under the pointer. In a gap there is none, but one at its edge or alone in it need not be hit to the pixel.
+function pointAt(u, describe) {
   const { idx, left } = u.cursor;
-  const what = idx === null || idx === undefined || left < 0 ? null : describe(idx);
-  tip.hidden = what === null;
-  if (what === null) return;
+  if (idx === null || idx === undefined || left < 0) return null;
+  if (describe(idx) !== null) return idx;
+  const away = (index) => Math.abs(u.valToPos(u.data[0][index], 'x') - left);
+  const near = [idx - 1, idx + 1].filter((index) => u.data[0][index] !== undefined && describe(index) !== null && away(index) < TOUCH_PX);
+  return near.sort((a, b) => away(a) - away(b))[0] ?? null;
+}
+
+function placeTip(u, tip, describe) {
+  const index = pointAt(u, describe);
+  tip.hidden = index === null;
+  if (index === null) return;
+  const what = describe(index);
   const rows = what.rows.flatMap(([label, value]) => [make('dt', {}, label), make('dd', {}, value)]);
   tip.replaceChildren(make('strong', {}, what.title), make('dl', {}, ...rows));
-  const place = u.over.offsetLeft + u.valToPos(u.data[0][idx], 'x');
-  const fitsRight = place + 16 + tip.offsetWidth <= u.width;
-  const x = fitsRight ? place + 12 : Math.max(0, place - 12 - tip.offsetWidth);
+  const place = u.over.offsetLeft + u.valToPos(u.data[0][index], 'x');
+  const x = place < u.width / 2 ? place + 12 : Math.max(0, place - 12 - tip.offsetWidth);
   tip.style.transform = `translate(${Math.round(x)}px, ${u.over.offsetTop + 8}px)`;
 }

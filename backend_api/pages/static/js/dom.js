@@ -9,9 +9,11 @@ export function show(name, text) {
   }
 }
 
-/** Of the parts with a `data-state`, shows those of this state and hides the others. */
+/** Of the parts with a `data-state`, shows those of this state and hides the others; focus does not get lost in them. */
 export function enterState(state) {
+  const focused = document.activeElement;
   for (const part of document.querySelectorAll('[data-state]')) part.hidden = part.dataset.state !== state;
+  if (focused?.closest('[hidden]')) find('#main').focus({ preventScroll: true });
 }
 
 /** An element with text or children: `make('td', { class: 'right' }, '12')`. */

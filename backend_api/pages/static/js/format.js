@@ -1,7 +1,8 @@
 /** How figures and times are written for people. Pure; the locale and the time zone are the reader's. */
 
-const whole = new Intl.NumberFormat();
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const oneDecimal = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const twoDecimals = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const moment = new Intl.DateTimeFormat(undefined, {
@@ -14,7 +15,16 @@ const DAY_SECONDS = 86_400;
 
 export const formatCount = (value) => whole.format(value);
 export const formatAverage = (value) => (value >= 1_000 ? whole : oneDecimal).format(value);
-export const formatHours = (minutes) => formatAverage(minutes / 60);
+
+/** Viewer-hours from viewer-minutes; the first ones are small. */
+export function formatHours(minutes) {
+  const hours = minutes / 60;
+  return hours < 1 ? twoDecimals.format(hours) : formatAverage(hours);
+}
+
+/** `1 minute`, `2,000 minutes`. */
+export const counted = (value, one, many = `${one}s`) => `${formatCount(value)} ${value === 1 ? one : many}`;
+
 export const formatClock = (at) => clock.format(at * 1_000);
 export const formatDay = (at) => day.format(at * 1_000);
 
@@ -23,9 +33,8 @@ export const formatStart = (at, stepSeconds) => (stepSeconds >= DAY_SECONDS ? da
 
 /** `15 minutes`, `1 hour`. */
 export function formatStep(seconds) {
-  const [value, unit] = seconds >= DAY_SECONDS ? [seconds / DAY_SECONDS, 'day']
-    : seconds >= HOUR_SECONDS ? [seconds / HOUR_SECONDS, 'hour'] : [seconds / 60, 'minute'];
-  return `${value} ${unit}${value === 1 ? '' : 's'}`;
+  if (seconds >= DAY_SECONDS) return counted(seconds / DAY_SECONDS, 'day');
+  return seconds >= HOUR_SECONDS ? counted(seconds / HOUR_SECONDS, 'hour') : counted(seconds / 60, 'minute');
 }
 
 export const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

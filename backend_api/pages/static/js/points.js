@@ -7,17 +7,28 @@ export const withTimes = (points) => points.map((point) => ({ ...point, at: Date
 
 /**
  * `{columns: [times, average, peak, low], points}`, of equal length. Where more than one and a half steps lie between
- * two points a row of nulls says that nothing is known there (a day may have 25 hours).
+ * two points (a day may have 25 hours), rows of nulls at both ends say that nothing is known there.
  */
 export function columnsOf(points, stepSeconds) {
   const rows = [];
   for (const point of points) {
     const before = rows.at(-1)?.at;
-    if (before !== undefined && point.at - before > 1.5 * stepSeconds) rows.push({ at: before + stepSeconds });
+    if (before !== undefined && point.at - before > 1.5 * stepSeconds) {
+      rows.push({ at: before + stepSeconds });
+      if (point.at - stepSeconds > before + stepSeconds) rows.push({ at: point.at - stepSeconds });
+    }
     rows.push(point);
   }
   const column = (name) => rows.map((row) => row[name] ?? null);
   return { columns: [column('at'), column('avgViewers'), column('peakViewers'), column('minViewers')], points: rows };
+}
+
+/** The first point with the highest peak and the last one with the lowest minimum; undefined without points. */
+export function extremes(points) {
+  const [first] = points;
+  const highest = points.reduce((best, point) => (point.peakViewers > best.peakViewers ? point : best), first);
+  const lowest = points.reduce((best, point) => (point.minViewers <= best.minViewers ? point : best), first);
+  return { highest, lowest };
 }
 
 /** Indices of values with nothing on either side: a line cannot show them. */

@@ -46,5 +46,5 @@ function keepPasted(input) {
 function showAccount() {
   const token = currentToken();
   find('[data-account]').hidden = token === null;
-  if (token !== null) find('[data-account-name]').textContent = String(peek(token).sub ?? 'unknown');
+  if (token !== null) find('[data-account-name]').textContent = String(peek(token).sub ?? 'a token');
 }

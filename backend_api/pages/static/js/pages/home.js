@@ -1,6 +1,6 @@
 /** `/`: what is running, and the rooms that there are. */
 
-import { callApi } from '../api.js';
+import { ApiError, callApi } from '../api.js';
 import { enterState, everyMinute, find, make, setStatus, show } from '../dom.js';
 import { formatCount } from '../format.js';
 import { askPresence } from '../presence.js';
@@ -40,12 +40,14 @@ async function showPresenceVersion() {
 async function loadRooms() {
   if (currentToken() === null) return askForToken('missing');
   try {
-    const [history, now] = await Promise.all([callApi('/api/v1/rooms?limit=200'), askPresence('/api/v1/rooms', { asReader: true })]);
+    const [history, now] = await Promise.all([callApi('/api/v1/rooms?limit=200'), askPresence('/api/v1/rooms?limit=500', { asReader: true })]);
     const counts = new Map((now?.data?.rooms ?? []).map((count) => [count.room, count]));
     const names = new Set([...counts.keys(), ...history.rooms.map(({ room }) => room)]);
-    showRooms([...names].sort(), counts, now?.isOk === true);
+    const knowsAll = now?.isOk === true && now.data.nextCursor === null;
+    showRooms([...names].sort(), counts, knowsAll ? 0 : null);
     find('[data-more]').hidden = history.nextCursor === null;
   } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
     if (error.isAboutToken) return askForToken(error.reason);
     show('failure', 'The rooms could not be loaded');
     show('failure-detail', error.message);
@@ -53,9 +55,13 @@ async function loadRooms() {
   }
 }
 
-function showRooms(names, counts, isLive) {
+// `otherwise`: the count of rooms that presence did not name; null where that means nothing.
+function showRooms(names, counts, otherwise) {
   enterState(names.length > 0 ? 'ready' : 'empty');
-  const figure = (room, name) => make('td', { class: 'right' }, isLive ? formatCount(counts.get(room)?.[name] ?? 0) : '–');
+  const figure = (room, name) => {
+    const count = counts.get(room)?.[name] ?? otherwise;
+    return make('td', { class: 'right' }, count === null ? '–' : formatCount(count));
+  };
   find('[data-rows]').replaceChildren(...names.map((room) => make(
     'tr', {},
     make('th', { scope: 'row' }, room), figure(room, 'viewerCount'), figure(room, 'uniqueViewers'),

@@ -30,6 +30,7 @@ function start() {
 function showCount(count) {
   move(count.viewerCount);
   show('unique', formatCount(count.uniqueViewers));
+  show('unique-word', count.uniqueViewers === 1 ? 'person' : 'people');
   show('active', formatCount(count.activeViewers));
   find('[data-degraded]').hidden = !count.degraded;
   document.title = `${formatCount(count.viewerCount)} watching · ${name}`;

@@ -1,10 +1,10 @@
 /** `/viewers/{room}`: the history of a room, and who is there now. Watches, and does not count itself. */
 
-import { callApi, download } from '../api.js';
+import { ApiError, callApi, download } from '../api.js';
 import { bandChart } from '../band.js';
 import { enterState, everyMinute, find, make, show } from '../dom.js';
 import { formatAverage, formatClock, formatCount, formatHours, formatStart, formatStep, timeZone } from '../format.js';
-import { rangeOf, STEP_SECONDS, withTimes } from '../points.js';
+import { extremes, rangeOf, STEP_SECONDS, withTimes } from '../points.js';
 import { watch } from '../presence.js';
 import { askForToken, startSession } from '../session.js';
 import { currentToken } from '../token.js';
@@ -37,8 +37,17 @@ function start() {
   load();
 }
 
-const range = () => find('[data-range] input:checked').value;
-const historyPath = (suffix) => `${base}/analytics/viewers${suffix}?timeRange=${range()}&tz=${encodeURIComponent(timeZone())}`;
+function range() {
+  return find('[data-range] input:checked').value;
+}
+
+function rangeWords() {
+  return range() === 'all' ? 'all time' : `last ${range()}`;
+}
+
+function historyPath(suffix) {
+  return `${base}/analytics/viewers${suffix}?timeRange=${range()}&tz=${encodeURIComponent(timeZone())}`;
+}
 
 async function load() {
   loading?.abort();
@@ -55,24 +64,28 @@ async function load() {
 }
 
 function display({ snapshots, summary, resolution }, { enableViewerAnalytics }) {
-  shown = { points: withTimes(snapshots), summary, step: STEP_SECONDS[resolution] };
+  shown = { points: withTimes(snapshots), summary, step: STEP_SECONDS[resolution], range: range() };
   enterState('ready');
   banner.hidden = true;
   recording.checked = enableViewerAnalytics;
   recording.disabled = false;
-  showTiles(summary);
+  showTiles(shown);
   showChart(enableViewerAnalytics);
   fillTable();
   show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
   live ??= watch({ room, onChange: showNow, onStatus: showNowStatus });
 }
 
-function showTiles({ totalSnapshots, overallPeak, overallAvg, overallMin, viewerMinutes }) {
-  const known = (text) => (totalSnapshots > 0 ? text : '–');
-  show('peak', known(formatCount(overallPeak)));
-  show('average', known(formatAverage(overallAvg)));
-  show('minimum', known(formatCount(overallMin)));
-  show('hours', known(formatHours(viewerMinutes)));
+function showTiles({ points, summary, step }) {
+  const tile = (name, figure, note) => {
+    show(name, points.length > 0 ? figure : '–');
+    show(`${name}-note`, points.length > 0 ? note : '');
+  };
+  const { highest, lowest } = extremes(points);
+  tile('peak', formatCount(summary.overallPeak), highest && formatStart(highest.at, step));
+  tile('average', formatAverage(summary.overallAvg), `over ${formatCount(summary.totalSnapshots)} min`);
+  tile('minimum', formatCount(summary.overallMin), lowest && formatStart(lowest.at, step));
+  tile('hours', formatHours(summary.viewerMinutes), rangeWords());
 }
 
 function showChart(isRecording) {
@@ -84,10 +97,10 @@ function showChart(isRecording) {
   find('[data-figures]').hidden = isEmpty;
   find('.legend').hidden = isEmpty;
   show('empty-range', range() === 'all' ? 'yet' : `in the last ${range()}`);
-  show('about', isEmpty ? '' : `${formatCount(summary.totalSnapshots)} minutes recorded, each point ${formatStep(step)}, times in ${timeZone()}.`);
+  show('about', isEmpty ? '' : `Each point is ${formatStep(step)}. Times in ${timeZone()}.`);
   if (isEmpty) return;
   const words = `Peak ${formatCount(summary.overallPeak)}, average ${formatAverage(summary.overallAvg)}. Left and right arrow keys read the points.`;
-  find('[data-chart]').setAttribute('aria-label', `Viewers, ${range() === 'all' ? 'all time' : `last ${range()}`}. ${words}`);
+  find('[data-chart]').setAttribute('aria-label', `Viewers, ${rangeWords()}. ${words}`);
   const asked = { isAll: range() === 'all', minutes: summary.duration, stepSeconds: step, now: Date.now() / 1_000 };
   chart.draw(points, step, rangeOf(points, asked));
 }
@@ -95,12 +108,12 @@ function showChart(isRecording) {
 // Up to a thousand rows: made when they are looked at.
 function fillTable() {
   if (!find('[data-figures]').open || shown === null) return;
-  const cell = (text) => make('td', { class: 'right' }, text);
+  const cell = (text, name = 'right') => make('td', { class: name }, text);
   const rows = shown.points.map((point) => make(
     'tr', {},
     make('th', { scope: 'row', class: 'number' }, formatStart(point.at, shown.step)),
     cell(formatAverage(point.avgViewers)), cell(formatCount(point.minViewers)),
-    cell(formatCount(point.peakViewers)), cell(formatCount(point.viewerCount)),
+    cell(formatCount(point.peakViewers)), cell(formatCount(point.viewerCount), 'right roomy'),
   ));
   find('[data-rows]').replaceChildren(...rows.reverse());
 }
@@ -142,6 +155,7 @@ async function saveCsv({ currentTarget: button }) {
 // What is shown stays as long as it is only old; without anything to show the page says what is wrong.
 function fail(error) {
   if (error.name === 'AbortError') return;
+  if (!(error instanceof ApiError)) throw error;
   if (error.isAboutToken) {
     live?.stop();
     live = shown = null;
@@ -151,6 +165,7 @@ function fail(error) {
     show('failure-detail', error.message);
     enterState('failed');
   } else {
+    find(`[data-range] [value="${shown.range}"]`).checked = true;
     banner.textContent = `${error.message} What you see may be old; the next try is within a minute.`;
     banner.hidden = false;
   }
