@@ -8,8 +8,10 @@ from typing import Any
 import socketio
 
 from backend_api.client import BackendClient
+from backend_api.contract.links import link_secrets
 from backend_api.contract.session_tokens import token_secrets
 from presence_server.auth import Gate
+from presence_server.calls import CallDoor, DurationTeller
 from presence_server.clock import Clock
 from presence_server.config import Root
 from presence_server.courier import Courier
@@ -17,6 +19,7 @@ from presence_server.fanout import Sockets
 from presence_server.folder import DataFolder
 from presence_server.intervals import Intervals
 from presence_server.journal import Journal
+from presence_server.lessons import LessonDoor
 from presence_server.limits import AddressBook
 from presence_server.listening import ListeningDoor
 from presence_server.outbox import Outbox, opened
@@ -41,6 +44,7 @@ class Carrying:
         journal = Journal(folder.path / "intervals.log")
         self.reports = SessionReports(self._intervals, clock, journal, outbox, client.post_report)
         self.namespaces: list[SessionSockets] = []
+        self._teller: DurationTeller | None = None
 
     def attach(
         self,
@@ -63,9 +67,15 @@ class Carrying:
             guests=AddressBook(own.limits.guest_sessions_per_address),
             silence_seconds=own.socket.ping_interval_seconds + own.socket.ping_timeout_seconds,
         )
+        keys = self._settings.internal.keys().values()
         listening = SessionSockets("listening", ListeningDoor(gate).admit, floor)
+        tutoring = SessionSockets("tutoring", LessonDoor(link_secrets(keys), self._clock.now).admit, floor)
+        study = SessionSockets("study", CallDoor(gate).admit, floor)
         attach_sessions(server, listening, own.trusted_proxies, end_event="stop", end_reason="stop")
-        self.namespaces = [listening]
+        attach_sessions(server, tutoring, own.trusted_proxies, end_event="end", end_reason="button")
+        attach_sessions(server, study, own.trusted_proxies, end_event="end", end_reason="stop")
+        self.namespaces = [listening, tutoring, study]
+        self._teller = DurationTeller(study, sockets, self._clock.now)
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside: filing, sending, the lease, what falls due."""
@@ -97,6 +107,8 @@ class Carrying:
             await asyncio.sleep(1)
             for namespace in self.namespaces:
                 namespace.tick()
+            if self._teller is not None:
+                await self._teller.tell()
             self._intervals.forget(self._clock.now())
 
 

@@ -189,6 +189,11 @@ class SessionSockets:
         """From here on it is the server that closes; clients will be back."""
         self._draining = True
 
+    def carried(self) -> list[tuple[str, SessionClaims]]:
+        """Every socket here that carries a session, and which."""
+        known = ((sid, self._floor.intervals.session_of(sid)) for sid in self._sockets)
+        return [(sid, session) for sid, session in known if session is not None]
+
     def __len__(self) -> int:
         return len(self._sockets)
 

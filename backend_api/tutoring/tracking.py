@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from backend_api.sessions.documents import Record
-from backend_api.tutoring.evidence import Watch
+from backend_api.tutoring.evidence import Change, Watch
 from backend_api.tutoring.lesson import Claimed, Lesson, alive, ended, started, swept
 from backend_api.tutoring.settings import LinkMaker
 from backend_api.tutoring.store import LessonStore
@@ -39,15 +39,12 @@ class Tracking:
 
     async def look(self, lesson_id: str) -> Lesson:
         """Brings the lesson up to what the sockets know, and ends it if it has been silent for too long."""
-        look, now = await self._watch.look(lesson_id), self._now()
-        return await self._store.change(
-            lesson_id, lambda lesson: swept(look(lesson), now, timeout_seconds=self.timeout_seconds)
-        )
+        return await self._settle(lesson_id, await self._watch.look(lesson_id))
 
     async def sockets_told(self, record: Record) -> None:
         """For `SessionStore.on_ended`: an `end` event, or the last of the sockets' reports."""
         if await self._store.exists(record.session.id):
-            await self.look(record.session.id)
+            await self._settle(record.session.id, await self._watch.by(record))
 
     async def sweep(self) -> int:
         """Looks at every active lesson; how many of them timed out."""
@@ -57,6 +54,12 @@ class Tracking:
         if over:
             log.info("lessons_timed_out", count=over)
         return over
+
+    async def _settle(self, lesson_id: str, look: Change) -> Lesson:
+        now = self._now()
+        return await self._store.change(
+            lesson_id, lambda lesson: swept(look(lesson), now, timeout_seconds=self.timeout_seconds)
+        )
 
     def _lesson_id(self, token: str) -> str:
         return self._maker.read(token).link_id
