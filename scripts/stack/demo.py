@@ -1,4 +1,4 @@
-"""`scripts/up --demo`: a few dozen simulated viewers over real sockets, so that the first look shows life."""
+"""`scripts/up --demo`: a few dozen simulated viewers and listeners over real sockets: the first look shows life."""
 
 import argparse
 import asyncio
@@ -14,9 +14,10 @@ from typing import Any
 import socketio
 from socketio.exceptions import SocketIOError
 
-from scripts.stack.links import DEMO_AUCTIONS
+from scripts.stack.links import DEMO_AUCTIONS, DEMO_CHANNEL
 
 VIEWERS = 36
+LISTENERS = 8
 PEOPLE = 30
 """Fewer people than sockets: some have a second tab open."""
 VISIT_SECONDS = (20.0, 150.0)
@@ -50,6 +51,30 @@ async def visit(url: str, viewer_id: str, room: str, dice: random.Random) -> Non
         await client.disconnect()
 
 
+async def listen(url: str, listener_id: str, dice: random.Random) -> None:
+    """One stretch of listening to the demo channel, with a stall now and then."""
+    client = socketio.AsyncClient(reconnection=False)
+    auth = {"channelId": DEMO_CHANNEL, "showId": "morning-show", "listenerId": listener_id}
+    try:
+        await client.connect(url, transports=["websocket"], auth=auth, namespaces=["/listening"])
+        for _ in range(dice.randint(1, 5)):
+            await asyncio.sleep(dice.uniform(*VISIT_SECONDS))
+            stalls = int(dice.random() < 0.2)
+            await client.emit("quality", {"buffering": stalls, "bitrate": 128_000}, namespace="/listening")
+        await client.call("stop", namespace="/listening", timeout=5)
+    finally:
+        await client.disconnect()
+
+
+async def listener(url: str, seed: int) -> None:
+    """Somebody who listens again and again."""
+    dice = random.Random(1_000 + seed)  # noqa: S311 - nobody's secret
+    while True:
+        await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
+        with contextlib.suppress(SocketIOError, OSError, TimeoutError):
+            await listen(url, f"demo-listener-{seed}", dice)
+
+
 async def viewer(url: str, seed: int) -> None:
     """Somebody who comes back again and again, also after the server was away."""
     dice = random.Random(seed)  # noqa: S311 - nobody's secret
@@ -66,6 +91,7 @@ async def run(url: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = [_task(viewer(url, seed)) for seed in range(VIEWERS)]
+    tasks += [_task(listener(url, seed)) for seed in range(LISTENERS)]
     await stop.wait()
     for task in tasks:
         task.cancel()

@@ -6,6 +6,7 @@ from scripts.stack.plan import Ports
 from scripts.stack.tokens import mint
 
 LINK_TTL_SECONDS = 12 * 3600
+DEMO_CHANNEL = "demo"
 DEMO_AUCTIONS = ("auction:demo", "auction:vintage-guitar", "auction:night-train")
 
 
@@ -21,6 +22,8 @@ def describe(ports: Ports, secret: str | None, *, data: Path, now: float) -> str
         ("overview", f"{backend}/{token}"),
         ("a live page", f"{backend}/live/{room}"),
         ("its history", f"{backend}/viewers/{room}{token}"),
+        ("a player", f"{backend}/demo/player/{DEMO_CHANNEL}"),
+        ("its channel", f"{backend}/station-owner/control-panel?channel={DEMO_CHANNEL}{token}"),
         ("API", f"{backend}/docs"),
         ("sockets", f"{presence}/socket.io/"),
         ("data, logs", str(data)),

@@ -81,7 +81,7 @@ async def test_a_reload_within_the_grace_stays_one_session(programs):
 
 
 async def test_a_killed_presence_server_ends_nobody_and_resumes_by_token(programs):
-    """kill -9, a new start, the client back with its token: one session, and only the gap may be missing."""
+    """Killed outright, a new start, the client back with its token: one session, and only the gap may be missing."""
     await programs.start("backend_api")
     await programs.start("presence_server")
     first = await Listener().play(programs.presence)

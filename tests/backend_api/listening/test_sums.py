@@ -90,7 +90,7 @@ def heard(number, person, start, end, version, reason="disconnect"):
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_all_time_equals_a_recount_whenever_the_job_came_by(station, clock, seed):
-    """Sessions end and are corrected over a fortnight, in any order, the job at any time: sums are those of all rows."""
+    """Sessions end and are corrected over a fortnight, the job runs at any time: sums are those of all rows."""
     store, source, rollups = station
     dice, begin = random.Random(seed), clock()
     for number in range(60):
