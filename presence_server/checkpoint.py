@@ -1,8 +1,9 @@
 """Closed slots in a file, so that a kill of this process loses seconds (DESIGN 6). A power cut may lose it: no fsync.
 
 One file per boot and minute, one record a line: eight hex digits of CRC-32, a space, JSON. The first record says whose
-it is; `levels` are rooms that were held when the minute (or the boot) began, `slot` the rooms that changed in a slot.
-A room that a slot does not mention kept its level. A line that is torn or altered ends what can be believed.
+it is; `levels` are rooms that were held when the minute (or the boot) began, `rooms` what rooms came to that changed in
+the slot whose `closed` follows. A room that a slot does not mention kept its level. A line that is torn or altered ends
+what can be believed.
 """
 
 import asyncio
@@ -82,12 +83,14 @@ def levels_record(from_at: float, levels: Mapping[str, int]) -> Record:
     return {"from": from_at, "levels": levels}
 
 
-def slot_record(number: int, rooms: Mapping[str, Carried]) -> Record:
-    """The rooms that changed in the slot of this number in its minute."""
-    return {
-        "slot": number,
-        "rooms": {room: [*state.slot[1:], state.joins, state.leaves] for room, state in rooms.items()},
-    }
+def rooms_record(rooms: Mapping[str, Carried]) -> Record:
+    """Rooms that changed in the slot that is closed next."""
+    return {"rooms": {room: [*state.slot[1:], state.joins, state.leaves] for room, state in rooms.items()}}
+
+
+def closed_record(number: int) -> Record:
+    """The slot of this number in its minute is over, and everything that changed in it is written."""
+    return {"closed": number}
 
 
 def encode(record: Record) -> bytes:
@@ -118,20 +121,20 @@ def replay(records: Sequence[Record]) -> list[Part]:
         for room, level in record["levels"].items()
     }
     through = 0
+    changed: dict[str, Any] = {}
     for record in records:
-        if "slot" not in record:
-            continue
-        if through and record["slot"] != through:
-            break
-        through = record["slot"] + 1
-        _replay_slot(record, minute_at, windows)
+        changed |= record.get("rooms", {})
+        if "closed" in record:
+            if through and record["closed"] != through:
+                break
+            _replay_slot(record["closed"], changed, minute_at, windows)
+            through, changed = record["closed"] + 1, {}
     parts = (window.part(owner["node"], owner["boot"], min(through, SLOTS_PER_MINUTE)) for window in windows.values())
     return [part for part in parts if part is not None]
 
 
-def _replay_slot(record: Record, minute_at: int, windows: dict[str, MinuteWindow]) -> None:
-    number = record["slot"]
-    for room, (*figures, joins, leaves) in record["rooms"].items():
+def _replay_slot(number: int, changed: Mapping[str, Any], minute_at: int, windows: dict[str, MinuteWindow]) -> None:
+    for room, (*figures, joins, leaves) in changed.items():
         window = windows.setdefault(room, MinuteWindow(room, minute_at, 0, minute_at))
         window.restore(Carried(Slot(number, *figures), joins, leaves))
     for window in windows.values():

@@ -12,15 +12,15 @@ from typing import NamedTuple
 import structlog
 
 from backend_api.contract.snapshots import MAX_PARTS, SLOT_SECONDS, SLOTS_PER_MINUTE, Part
-from presence_server.checkpoint import Checkpoint, levels_record, slot_record
+from presence_server.checkpoint import Checkpoint, closed_record, levels_record, rooms_record
 from presence_server.clock import Clock
 from presence_server.errors import OutboxRefused
 from presence_server.folder import DataFolder
 from presence_server.outbox import Outbox
 from presence_server.reports import SNAPSHOTS_PATH, snapshot_bodies
 from presence_server.rooms import CountChange
-from presence_server.sampler import Sampler
-from presence_server.windows import MINUTE_SECONDS, minute_of, slot_of
+from presence_server.sampler import Sampler, carried
+from presence_server.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 
 log = structlog.get_logger(__name__)
 
@@ -87,9 +87,8 @@ class Recorder:
             self._look_at_clock()
             await self._queue_ended()
             sampler, now = self._sampler, self._clock.now()
-            for slot, rooms in sampler.closed_slots(now):
-                record = slot_record(slot % SLOTS_PER_MINUTE, rooms)
-                await self._checkpoint.append(sampler.boot, minute_of(slot * SLOT_SECONDS), [record])
+            for slot, windows in sampler.closed_slots(now):
+                await self._note_slot(sampler.boot, slot, windows)
             sampler.turn(now)
             await self._queue_closed(sampler)
             await self._file()
@@ -149,6 +148,13 @@ class Recorder:
             await self._note_levels(sampler.boot, levels)
         if last_minute_at is not None:
             self._filings.append(_Filing([], await self._checkpoint.files(sampler.boot, last_minute_at)))
+
+    async def _note_slot(self, boot: int, slot: int, windows: list[MinuteWindow]) -> None:
+        minute_at = minute_of(slot * SLOT_SECONDS)
+        for start in range(0, len(windows), MAX_PARTS):
+            record = rooms_record(carried(slot, windows[start : start + MAX_PARTS]))
+            await self._checkpoint.append(boot, minute_at, [record])
+        await self._checkpoint.append(boot, minute_at, [closed_record(slot % SLOTS_PER_MINUTE)])
 
     async def _note_levels(self, boot: int, levels: dict[int, dict[str, int]]) -> None:
         for minute_at, rooms in levels.items():

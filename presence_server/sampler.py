@@ -1,6 +1,6 @@
 """The windows of all rooms of one node and boot. Pure: time is an argument; `recorder` keeps what comes out of here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
 from presence_server.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
@@ -46,17 +46,11 @@ class Sampler:
             self._past, self._open = self._open, {}
             self._minute_at += MINUTE_SECONDS
 
-    def closed_slots(self, at: float) -> list[tuple[int, dict[str, Carried]]]:
-        """Every slot that ended since the last call, with the rooms that changed in it; the others kept their level."""
-        closed = []
-        for slot in range(self._next_slot, slot_of(at)):
-            windows = self._touched.pop(slot, ())
-            for window in windows:
-                window.advance((slot + 1) * SLOT_SECONDS)
-            carried = {window.room: window.carried(slot % SLOTS_PER_MINUTE) for window in windows}
-            closed.append((slot, {room: state for room, state in carried.items() if state is not None}))
+    def closed_slots(self, at: float) -> list[tuple[int, list[MinuteWindow]]]:
+        """Every slot that ended since the last call, and the windows that changed in it; others kept their level."""
+        slots = range(self._next_slot, slot_of(at))
         self._next_slot = max(self._next_slot, slot_of(at))
-        return closed
+        return [(slot, list(self._touched.pop(slot, ()))) for slot in slots]
 
     def take_closed(self, limit: int) -> list[MinuteWindow]:
         """Up to `limit` windows of minutes that are over; after an empty answer there are none."""
@@ -101,3 +95,14 @@ class Sampler:
         self._closed.append(window)
         if window.level:
             self._open[room] = MinuteWindow(room, end, window.level, end)
+
+
+def carried(slot: int, windows: Iterable[MinuteWindow]) -> dict[str, Carried]:
+    """What each of these rooms has come to in a slot that is over."""
+    rooms = {}
+    for window in windows:
+        window.advance((slot + 1) * SLOT_SECONDS)
+        state = window.carried(slot % SLOTS_PER_MINUTE)
+        if state is not None:
+            rooms[window.room] = state
+    return rooms

@@ -21,11 +21,12 @@ class Carried(NamedTuple):
 
 
 class _Tally:
-    """A slot while it is being counted."""
+    """The slot that is being counted."""
 
-    __slots__ = ("first", "held_seconds", "high", "last", "low", "viewer_seconds")
+    __slots__ = ("first", "held_seconds", "high", "last", "low", "number", "viewer_seconds")
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, number: int, level: int) -> None:
+        self.number = number
         self.first = self.low = self.high = self.last = level
         self.viewer_seconds = self.held_seconds = 0.0
 
@@ -34,11 +35,16 @@ class _Tally:
         self.high = max(self.high, level)
         self.last = level
 
+    def slot(self) -> Slot:
+        held_seconds = min(round(self.held_seconds, 3), float(SLOT_SECONDS))
+        viewer_seconds = round(self.viewer_seconds, 3)
+        return Slot(self.number, self.first, self.low, self.high, self.last, viewer_seconds, held_seconds)
+
 
 class MinuteWindow:
     """One minute of one room. `minute_at` is its start; times before `held_from` are not counted."""
 
-    __slots__ = ("_counted_to", "_tallies", "joins", "leaves", "level", "minute_at", "room")
+    __slots__ = ("_closed", "_counted_to", "_tally", "joins", "leaves", "level", "minute_at", "room")
 
     def __init__(self, room: str, minute_at: int, level: int, held_from: float) -> None:
         self.room = room
@@ -47,7 +53,8 @@ class MinuteWindow:
         self.joins = 0
         self.leaves = 0
         self._counted_to = held_from
-        self._tallies: dict[int, _Tally] = {}
+        self._closed: list[Slot] = []
+        self._tally: _Tally | None = None
 
     def note(self, step: int) -> None:
         """Count a join (+1) or a leave (-1)."""
@@ -58,7 +65,7 @@ class MinuteWindow:
         """The room has `level` connections from `at` on."""
         self.advance(at)
         if at >= self._counted_to:
-            self._tally(self._number(at)).reach(level)
+            self._present(self._number(at)).reach(level)
         self.level = level
 
     def advance(self, at: float) -> None:
@@ -66,38 +73,28 @@ class MinuteWindow:
         until = min(at, self.minute_at + MINUTE_SECONDS)
         while self._counted_to < until:
             number = self._number(self._counted_to)
-            end = min(until, self.minute_at + (number + 1) * SLOT_SECONDS)
-            tally = self._tally(number)
-            tally.held_seconds += end - self._counted_to
-            tally.viewer_seconds += (end - self._counted_to) * self.level
-            self._counted_to = end
-
-    def slot(self, number: int) -> Slot | None:
-        """What has been counted in a slot; None where the room was not held."""
-        tally = self._tallies.get(number)
-        if tally is None:
-            return None
-        held_seconds = min(round(tally.held_seconds, 3), float(SLOT_SECONDS))
-        viewer_seconds = round(tally.viewer_seconds, 3)
-        return Slot(number, tally.first, tally.low, tally.high, tally.last, viewer_seconds, held_seconds)
+            end = self.minute_at + (number + 1) * SLOT_SECONDS
+            if self._tally is None and end - self._counted_to == SLOT_SECONDS and end <= until:
+                self._close_quiet(number)
+            else:
+                self._count(number, min(until, end))
+            self._counted_to = min(until, end)
 
     def carried(self, number: int) -> Carried | None:
-        slot = self.slot(number)
+        """What a slot has come to, as far as it is counted; None where the room was not held."""
+        slot = next((slot for slot in self._slots() if slot.number == number), None)
         return None if slot is None else Carried(slot, self.joins, self.leaves)
 
     def restore(self, carried: Carried) -> None:
         """Take over a slot that was counted in an earlier life, and go on after it."""
-        slot = carried.slot
-        tally = self._tallies[slot.number] = _Tally(slot.first)
-        tally.low, tally.high, tally.last = slot.low, slot.high, slot.last
-        tally.viewer_seconds, tally.held_seconds = slot.viewer_seconds, slot.held_seconds
-        self.level = slot.last
+        self._closed.append(carried.slot)
+        self.level = carried.slot.last
         self.joins, self.leaves = carried.joins, carried.leaves
-        self._counted_to = float(self.minute_at + (slot.number + 1) * SLOT_SECONDS)
+        self._counted_to = float(self.minute_at + (carried.slot.number + 1) * SLOT_SECONDS)
 
     def part(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE) -> Part | None:
         """The contract's part of the slots below number `before`; None when none of them was held."""
-        slots = [slot for number in range(before) if (slot := self.slot(number)) is not None]
+        slots = [slot for slot in self._slots() if slot.number < before]
         if not slots:
             return None
         low, high = min(slot.low for slot in slots), max(slot.high for slot in slots)
@@ -118,14 +115,29 @@ class MinuteWindow:
             leaves=self.leaves,
         )
 
+    def _slots(self) -> list[Slot]:
+        return self._closed if self._tally is None else [*self._closed, self._tally.slot()]
+
     def _number(self, at: float) -> int:
         return int((at - self.minute_at) // SLOT_SECONDS)
 
-    def _tally(self, number: int) -> _Tally:
-        tally = self._tallies.get(number)
-        if tally is None:
-            tally = self._tallies[number] = _Tally(self.level)
-        return tally
+    def _present(self, number: int) -> _Tally:
+        if self._tally is None:
+            self._tally = _Tally(number, self.level)
+        return self._tally
+
+    def _count(self, number: int, end: float) -> None:
+        tally = self._present(number)
+        tally.held_seconds += end - self._counted_to
+        tally.viewer_seconds += (end - self._counted_to) * self.level
+        if end == self.minute_at + (number + 1) * SLOT_SECONDS:
+            self._closed.append(tally.slot())
+            self._tally = None
+
+    def _close_quiet(self, number: int) -> None:
+        """A slot in which nothing happened; most are."""
+        level = self.level
+        self._closed.append(Slot(number, level, level, level, level, float(level * SLOT_SECONDS), float(SLOT_SECONDS)))
 
 
 def minute_of(at: float) -> int:

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
 import socketio
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -61,18 +62,25 @@ def saved(body: bytes) -> web.Response:
 
 
 @asynccontextmanager
-async def serving_backend(port: int = 0):
-    backend = Backend()
+async def serving(handlers: Mapping[str, Handler], port: int = 0):
+    """A small HTTP server; its URL."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", backend.handle)
+    for path, handler in handlers.items():
+        app.router.add_route("*", path, handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    backend.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        yield backend
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def serving_backend(port: int = 0):
+    backend = Backend()
+    async with serving({"/{path:.*}": backend.handle}, port) as backend.url:
+        yield backend
 
 
 async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
@@ -82,10 +90,11 @@ async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def settings(data_dir: Path, backend_url: str, **presence: object) -> Root:
+def settings(data_dir: Path, backend_url: str, *, jwks_url: str | None = None, **presence: object) -> Root:
     """The settings of a presence server on a free port; `presence` is what the table says beside that."""
+    auth = {"secret": TOKEN_SECRET} if jwks_url is None else {"jwks_url": jwks_url}
     own = {"port": 0, "data_dir": data_dir, "backend": {"urls": [backend_url]}, **presence}
-    return Root.model_validate({"presence": own, "internal": {"api_key": API_KEY}, "auth": {"secret": TOKEN_SECRET}})
+    return Root.model_validate({"presence": own, "internal": {"api_key": API_KEY}, "auth": auth})
 
 
 def token(*, seconds: float = 600, **claims: object) -> str:

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from presence_server.checkpoint import Checkpoint, decode, encode, levels_record, replay, slot_record
-from presence_server.sampler import Sampler
+from presence_server.checkpoint import Checkpoint, closed_record, decode, encode, levels_record, replay, rooms_record
+from presence_server.sampler import Sampler, carried
 from presence_server.windows import minute_of
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
@@ -16,7 +16,11 @@ def _slots(parts):
 
 
 def _records(sampler: Sampler, at: float):
-    return [slot_record(slot % 12, rooms) for slot, rooms in sampler.closed_slots(at)]
+    records = []
+    for slot, windows in sampler.closed_slots(at):
+        records += [rooms_record(carried(slot, [window])) for window in windows]
+        records.append(closed_record(slot % 12))
+    return records
 
 
 def test_a_dead_boots_slots_become_its_parts():
@@ -37,7 +41,7 @@ def test_a_dead_boots_slots_become_its_parts():
 
 def test_a_torn_or_altered_line_ends_what_is_believed():
     """Whatever the kill left of the last line, the lines before it count."""
-    lines = [encode({"slot": number, "rooms": {}}) for number in range(3)]
+    lines = [encode(closed_record(number)) for number in range(3)]
     for cut in range(len(lines[2])):
         assert len(decode(lines[0] + lines[1] + lines[2][:cut])) == 2
     altered = lines[1].replace(b"1", b"2", 1)
@@ -47,9 +51,20 @@ def test_a_torn_or_altered_line_ends_what_is_believed():
 
 def test_slots_after_a_missing_one_are_not_believed():
     """A record that could not be written leaves a gap; what changed in it is unknown."""
-    records = [HEAD, levels_record(MINUTE, {"auction:a": 1}), {"slot": 0, "rooms": {}}, {"slot": 2, "rooms": {}}]
+    records = [HEAD, levels_record(MINUTE, {"auction:a": 1}), closed_record(0), closed_record(2)]
     [part] = replay(records)
     assert [slot.number for slot in part.slots] == [0]
+
+
+def test_a_slot_that_was_not_closed_is_not_believed():
+    """Killed between the slices of a busy slot: some rooms are written, but it does not say that all are."""
+    sampler = Sampler("node-1", 7, MINUTE)
+    sampler.change("auction:a", 1, 1, MINUTE + 1)
+    records = [HEAD, *_records(sampler, MINUTE + 5)]
+    sampler.change("auction:a", 9, 1, MINUTE + 6)
+    unfinished = _records(sampler, MINUTE + 10)[:-1]
+    [part] = replay([*records, *unfinished])
+    assert ([slot.number for slot in part.slots], part.peak_viewers) == ([0], 1)
 
 
 def test_nothing_is_made_of_an_empty_file():
@@ -61,8 +76,8 @@ def test_nothing_is_made_of_an_empty_file():
 async def test_files_are_kept_by_boot_and_minute_until_they_are_removed(tmp_path):
     """A new process finds them; removing twice is harmless."""
     checkpoint = Checkpoint(tmp_path, "node-1")
-    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 2}), {"slot": 0, "rooms": {}}])
-    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 2}), {"slot": 0, "rooms": {}}])
+    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 2}), closed_record(0)])
+    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 2}), closed_record(0)])
     found = list(Checkpoint(tmp_path, "node-1").leftovers())
     assert [part.timestamp.timestamp() for leftover in found for part in leftover.parts] == [MINUTE, MINUTE + 60]
     files = await checkpoint.files(7, MINUTE)
@@ -74,7 +89,7 @@ async def test_files_are_kept_by_boot_and_minute_until_they_are_removed(tmp_path
 
 async def test_a_folder_that_cannot_be_written_is_a_gap_and_no_crash(tmp_path):
     """Counting goes on without a checkpoint."""
-    await Checkpoint(tmp_path / "gone", "node-1").append(7, MINUTE, [{"slot": 0, "rooms": {}}])
+    await Checkpoint(tmp_path / "gone", "node-1").append(7, MINUTE, [closed_record(0)])
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 12), st.booleans(), st.booleans()), max_size=40)

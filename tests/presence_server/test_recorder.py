@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from blockbuster import blockbuster_ctx
 
 from presence_server import recorder as module
 from presence_server.checkpoint import Checkpoint
@@ -214,6 +215,17 @@ async def test_a_busy_minute_goes_into_bodies_of_a_thousand_and_lets_the_loop_br
         sizes.append(len(orjson.loads(report.body)["snapshots"]))
         await node.outbox.done(report)
     assert sizes == [1_000, 1_000, 500]
+
+
+async def test_a_tick_never_blocks_the_loop(node):
+    """Files and the database are written elsewhere, in an ordinary minute, at a step of the clock and at the end."""
+    with blockbuster_ctx("presence_server"):
+        node.count(1)
+        await node.tick_through(*EVERY_SLOT)
+        node.at(62, step=-300)
+        await node.recorder.tick()
+        await node.recorder.flush()
+    assert len(await node.parts()) == 1
 
 
 async def test_a_change_of_visibility_alone_is_no_change_of_history(node):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presence_server.sampler import Sampler
+from presence_server.sampler import Sampler, carried
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
 
@@ -72,11 +72,10 @@ def test_closed_slots_name_the_rooms_that_changed_in_them_once():
     sampler = _sampler()
     sampler.change("auction:a", 1, 1, MINUTE + 1)
     sampler.change("auction:b", 1, 1, MINUTE + 6)
-    assert [(slot - MINUTE // 5, sorted(rooms)) for slot, rooms in sampler.closed_slots(MINUTE + 15.01)] == [
-        (0, ["auction:a"]),
-        (1, ["auction:b"]),
-        (2, []),
+    closed = [
+        (slot - MINUTE // 5, sorted(carried(slot, windows))) for slot, windows in sampler.closed_slots(MINUTE + 15)
     ]
+    assert closed == [(0, ["auction:a"]), (1, ["auction:b"]), (2, [])]
     assert sampler.closed_slots(MINUTE + 19) == []
 
 

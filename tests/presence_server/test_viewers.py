@@ -1,16 +1,27 @@
 """The default namespace over real sockets: counting, watching, refusing."""
 
 import asyncio
+import json
 import signal
 import sys
+import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 import socketio
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
-from tests.presence_server.helpers import token, until
+from presence_server.auth import Person
+from presence_server.clock import Clock
+from presence_server.config import LimitSettings
+from presence_server.rooms import RoomCounter
+from presence_server.viewers import Rules, Viewers
+from tests.presence_server.helpers import serving, token, until
 
 ROOM = "auction:demo"
 QUICK = {"ping_interval_seconds": 1, "ping_timeout_seconds": 1}
@@ -168,6 +179,10 @@ async def test_a_socket_may_be_in_so_many_rooms(start, page):
     assert (await visitor.join("auction:3"))["ok"] is True
 
 
+ISSUER_KEY = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
+PUBLIC_KEYS = {"keys": [ISSUER_KEY.as_dict(private=False)]}
+SIGNED = jwt.encode({"alg": "ES256", "kid": "k1"}, {"sub": "ada", "exp": time.time() + 600}, ISSUER_KEY)
+
 KEYS = st.sampled_from(["room", "auctionId", "x"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -266,6 +281,52 @@ async def test_a_token_that_expires_ends_its_socket(presence, page):
     await until(lambda: user.reason is not None)
     assert user.reason == "server disconnect"
     assert presence.counter.connections == 0
+
+
+async def test_a_page_that_goes_while_its_token_waits_for_a_key_leaves_no_ghost(start, page):
+    """The key comes when the page has gone already; it is counted in by nobody."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def jwks(_request: web.Request) -> web.Response:
+        asked.set()
+        await answer.wait()
+        return web.json_response(PUBLIC_KEYS)
+
+    async with serving({"/jwks": jwks}) as issuer, aiohttp.ClientSession() as http:
+        presence = await start(jwks_url=f"{issuer}/jwks")
+        url = f"{presence.url}/socket.io/?EIO=4&transport=websocket"
+        async with http.ws_connect(url, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as socket:
+            await socket.receive()
+            await socket.send_str("40" + json.dumps({"token": SIGNED}))
+            await asked.wait()
+        answer.set()
+        user = await page().open(presence.url, auth={"token": SIGNED})
+        assert (await user.join())["viewerCount"] == 1
+        await until(lambda: presence.counter.connections == 1)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_who_was_waited_for_gets_in_only_if_it_is_still_there(is_open):
+    """Its disconnect may have come and gone meanwhile; nobody would count it out again."""
+
+    class Gate:
+        async def _admit(self):
+            return Person("u:ada", None)
+
+        def admit(self, _auth, _connection):
+            return self._admit()
+
+    class Sockets:
+        def connection_of(self, _sid):
+            return "c1"
+
+        def is_open(self, _connection):
+            return is_open
+
+    counter, rules = RoomCounter(), Rules(LimitSettings(), frozenset(["auction"]))
+    viewers = Viewers(counter, Sockets(), Gate(), rules, Clock(), lambda: "e", lambda _change: None)
+    await viewers.connect("s1", "127.0.0.1", None)
+    assert counter.connections == len(viewers) == is_open
 
 
 async def test_an_invalid_token_does_not_get_in(presence, page):

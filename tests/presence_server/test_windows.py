@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.contract.snapshots import Part, Slot
-from presence_server.windows import Carried, MinuteWindow
+from presence_server.windows import MinuteWindow
 
 ROOM = "auction:demo"
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
@@ -92,7 +92,7 @@ def test_a_restored_window_goes_on_where_it_was():
     window.change(3, MINUTE + 2)
     window.advance(MINUTE + 5)
     again = _window(0)
-    again.restore(Carried(window.slot(0), window.joins, window.leaves))
+    again.restore(window.carried(0))
     assert _closed(again) == _closed(window)
 
 

@@ -19,7 +19,7 @@ class Rooms:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._members: dict[str, set[str]] = {}
-        self._rooms: dict[str, list[str]] = {}
+        self._rooms: dict[str, list[tuple[str, bool]]] = {}
         self._dirty: set[str] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -33,7 +33,7 @@ class Rooms:
         members = self._members.setdefault(room, set())
         if sid not in members:
             members.add(sid)
-            self._rooms.setdefault(sid, []).append(room)
+            self._rooms.setdefault(sid, []).append((room, data["quiet"]))
             if not data["quiet"]:
                 self._changed(room)
         return {"ok": True, "viewerCount": len(members)}
@@ -42,13 +42,13 @@ class Rooms:
         self.update(data["room"], data["t"])
 
     def leave_all(self, sid: str, reason: str) -> None:
-        for room in self._rooms.pop(sid, ()):
+        for room, quiet in self._rooms.pop(sid, ()):
             members = self._members[room]
             members.discard(sid)
-            if members:
-                self._changed(room)
-            else:
+            if not members:
                 del self._members[room]
+            elif not quiet:
+                self._changed(room)
 
     def _changed(self, room: str) -> None:
         if room not in self._dirty:
