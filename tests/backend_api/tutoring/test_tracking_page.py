@@ -4,22 +4,15 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
+
+from tests.backend_api.browsing import browser
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
 ADMIN = {"sub": "boss", "roles": ["admin"]}
-
-
-@pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"], ignore_default_args=["--disable-popup-blocking"]
-        )
-        yield chromium
-        await chromium.close()
 
 
 @pytest.fixture

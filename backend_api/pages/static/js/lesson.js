@@ -7,14 +7,6 @@ const OVER = {
   expired: 'This link has expired',
 };
 
-/** `1:05`, `2:03:09`. */
-export function formatElapsed(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  const two = (value) => String(value).padStart(2, '0');
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
-}
-
 /** Seconds since the start by the server's clock: `skewMs` is the server's time less this device's. */
 export const elapsedSeconds = (clickedAt, nowMs, skewMs) => (nowMs + skewMs - Date.parse(clickedAt)) / 1000;
 

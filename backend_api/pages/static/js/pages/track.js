@@ -7,7 +7,8 @@
  */
 
 import { enterState, find, show } from '../dom.js';
-import { elapsedSeconds, formatElapsed, overWords } from '../lesson.js';
+import { formatLength } from '../format.js';
+import { elapsedSeconds, overWords } from '../lesson.js';
 import { io } from '../../vendor/socket.io.esm.min.js';
 
 const KEY = 'presence.lesson';
@@ -85,7 +86,7 @@ function take(data) {
 const stateOf = (status) => (status === 'pending' || status === 'active' ? status : 'over');
 
 function tick() {
-  if (lesson?.status === 'active') show('timer', formatElapsed(elapsedSeconds(lesson.clickedAt, Date.now(), skewMs)));
+  if (lesson?.status === 'active') show('timer', formatLength(Math.max(0, Math.floor(elapsedSeconds(lesson.clickedAt, Date.now(), skewMs)))));
   // Only a page that is looked at counts down: a prerendered one must not start a lesson.
   if (lesson?.status !== 'pending' || isStarting || document.hidden || left <= 0) return;
   left -= 1;
