@@ -1,6 +1,6 @@
 """Turns reported intervals into sessions. Each is judged alone; an invalid one is answered so and spoils nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -56,16 +56,19 @@ class IntervalIntake:
 
     async def take(self, sent: Sequence[IntervalReport | Refused]) -> list[IntervalResult]:
         """What became of each, in order. Raises PyMongoError or Unavailable, and then all may be sent again."""
-        await self._store.merge(self._session(item) for item in sent if not isinstance(item, Refused))
+        reports = [item for item in sent if not isinstance(item, Refused)]
+        await self._store.merge(session_of(report, self._describe(report)) for report in reports)
         for item in sent:
             self._counter.labels(*(("", "invalid") if isinstance(item, Refused) else (item.kind, "saved"))).inc()
         return [_result(item) for item in sent]
 
-    def _session(self, report: IntervalReport) -> Session:
-        said = {fact: getattr(report, name) for fact, name in _FACTS.items()} | self._describe(report)
-        start_at = report.started_at.timestamp()
-        facts = {fact: Fact(start_at, value) for fact, value in said.items() if value is not None}
-        return Session(report.session_id, report.kind, (_interval(report),), facts)
+
+def session_of(report: IntervalReport, described: Mapping[str, str]) -> Session:
+    """What a report says of its session, and what else is known from it."""
+    said = {fact: getattr(report, name) for fact, name in _FACTS.items()} | dict(described)
+    start_at = report.started_at.timestamp()
+    facts = {fact: Fact(start_at, value) for fact, value in said.items() if value is not None}
+    return Session(report.session_id, report.kind, (_interval(report),), facts)
 
 
 def _interval(report: IntervalReport) -> Interval:
