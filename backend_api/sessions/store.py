@@ -73,7 +73,7 @@ class SessionStore:
     async def active(self, kind: SessionKind, **facts: str) -> list[Record]:
         """The active sessions of a kind with these facts, judged now."""
         leases, now = await self._leases(), self._now()
-        sessions = [session_of(kept) async for kept in self._live.find({**facts, "k": kind})]
+        sessions = [session_of(kept) async for kept in self._live.find(facts) if kept["k"] == kind]
         return [Record(session, judge(session, leases, now)) for session in sessions]
 
     async def each_active(self, kind: SessionKind) -> AsyncIterator[Session]:
@@ -85,9 +85,11 @@ class SessionStore:
         self, kind: SessionKind, fact: str, value: str, start_at: float, end_at: float, *, without: Sequence[str] = ()
     ) -> list[Document]:
         """The history documents (less the fields `without`) that started in `start_at..end_at`, by an indexed fact."""
-        wanted = {fact: value, "start": {"$gte": start_at, "$lt": end_at}, "k": kind}
+        # A third condition would cost the embedded database its index.
+        wanted = {fact: value, "start": {"$gte": start_at, "$lt": end_at}}
         fields = dict.fromkeys(without, 0) if without else None
-        return [kept async for kept in self._history.find(wanted, fields).sort([(fact, 1), ("start", 1)])]
+        found = self._history.find(wanted, fields).sort([(fact, 1), ("start", 1)])
+        return [kept async for kept in found if kept["k"] == kind]
 
     async def latest(
         self,
@@ -104,14 +106,15 @@ class SessionStore:
     ) -> list[Document]:
         """As `ended`, latest first, about `limit` of them, those that sort before (start, id) `before`."""
         started: dict[str, Any] = {"$gte": start_at, "$lt" if before is None else "$lte": end_at}
-        wanted = {fact: value, "start": started, "k": kind} | ({} if status is None else {"status": status})
+        wanted = {fact: value, "start": started}
         fields = dict.fromkeys(without, 0) if without else None
         found: list[Document] = []
         async for kept in self._history.find(wanted, fields).sort([(fact, -1), ("start", -1)]):
             # Those that began in the same moment are in no order: all of them or none.
             if len(found) >= limit and kept["start"] != found[-1]["start"]:
                 break
-            if before is None or (kept["start"], kept["_id"]) < before:
+            is_wanted = kept["k"] == kind and status in (None, kept["status"])
+            if is_wanted and (before is None or (kept["start"], kept["_id"]) < before):
                 found.append(kept)
         return found
 
