@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
+from backend_api.contract.rooms import RoomKind
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
 from backend_api.service.values import HttpUrl, Port
 
@@ -86,7 +86,6 @@ class BackendSettings(HttpSettings):
     internal_port: Port = 8081
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
     mongo: MongoSettings = MongoSettings()
     viewers: ViewersSettings = ViewersSettings()
     telegram: TelegramSettings = TelegramSettings()

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import NamedTuple
 
-import socketio
 import structlog
 from aiohttp import web
 
@@ -29,11 +28,11 @@ from presence_server.clock import Clock
 from presence_server.config import PresenceSettings, Root
 from presence_server.courier import Courier
 from presence_server.draining import drain
+from presence_server.engine import Engine, EngineSettings, quiet_collector
 from presence_server.errors import OutboxRefused
-from presence_server.fanout import Sockets
 from presence_server.folder import DataFolder
 from presence_server.metrics import PresenceCollector
-from presence_server.namespaces import attach, make_server
+from presence_server.namespaces import attach
 from presence_server.outbox import Outbox, opened
 from presence_server.recorder import Recorder
 from presence_server.rooms import CountChange, RoomCounter
@@ -65,8 +64,7 @@ class _History(NamedTuple):
 class _Live(NamedTuple):
     """What counts and tells."""
 
-    server: socketio.AsyncServer
-    sockets: Sockets
+    engine: Engine
     viewers: Viewers
     counter: RoomCounter
     broadcaster: Broadcaster
@@ -74,6 +72,7 @@ class _Live(NamedTuple):
 
 async def run(settings: Root, stop: asyncio.Event) -> None:
     """Serves until `stop` is set, then drains."""
+    quiet_collector()
     async with running(settings) as presence:
         log.info("ready", url=presence.url)
         await stop.wait()
@@ -100,8 +99,7 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         health = Health({"outbox": _outbox_check(history.outbox), "sessions": sessions.check})
         app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
         # 5. The port.
-        runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
-        url = await _listen(runner, own)
+        url = await _listen(live.engine, app, own)
         # 6. The background, once there is something to do for it.
         async with asyncio.TaskGroup() as group:
             work = (history.recorder.run(), history.courier.run(), _close_expired(live.viewers))
@@ -109,28 +107,21 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
             try:
                 yield Presence(url, health, live.counter, history.outbox)
             finally:
-                await _shut_down(health, runner, live, history, sessions, background)
+                await _shut_down(health, live, history, sessions, background)
 
 
 async def _shut_down(
-    health: Health,
-    runner: web.AppRunner,
-    live: _Live,
-    history: _History,
-    sessions: Carrying,
-    background: list[asyncio.Task[None]],
+    health: Health, live: _Live, history: _History, sessions: Carrying, background: list[asyncio.Task[None]]
 ) -> None:
     # 1. Balancers look elsewhere, and nobody new gets in.
     health.drain()
-    for site in list(runner.sites):
-        await site.stop()
-    # 2. Those who are here are told when to come back, and are closed in slices; each is counted out.
+    live.engine.stop_listening()
+    # 2. Those who are here are told when to come back, and are let go in slices; each is counted out.
     live.broadcaster.silence()
     sessions.drain()
-    await drain(live.sockets)
-    await live.server.shutdown()
+    await drain(live.engine)
     # 3. Whatever else is connected.
-    await runner.cleanup()
+    await live.engine.close()
     # 4. No more ticks, no more reports in the background.
     for task in background:
         task.cancel()
@@ -174,8 +165,8 @@ async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, cloc
 def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, sessions: Carrying) -> _Live:
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
-    server = make_server(own.socket, connecting_origins(own.allowed_origins, *urls))
-    sockets, counter = Sockets(server), RoomCounter()
+    engine = Engine(_engine_settings(own, connecting_origins(own.allowed_origins, *urls)))
+    counter = RoomCounter()
 
     def changed(change: CountChange) -> None:
         recorder.change(change)
@@ -183,12 +174,12 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, se
 
     gate = Gate(keys, settings.auth, clock.now)
     rules = Rules(own.limits, frozenset(own.public_kinds))
-    viewers = Viewers(counter, sockets, gate, rules, clock, lambda: recorder.epoch, changed)
+    viewers = Viewers(counter, engine, gate, rules, clock, lambda: recorder.epoch, changed)
     call_later = asyncio.get_running_loop().call_later
     broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
-    attach(server, viewers, own.trusted_proxies)
-    sessions.attach(server, sockets, counter, changed, gate)
-    return _Live(server, sockets, viewers, counter, broadcaster)
+    attach(engine.server, viewers, own.trusted_proxies)
+    sessions.attach(engine, counter, changed, gate)
+    return _Live(engine, viewers, counter, broadcaster)
 
 
 def _application(settings: Root, live: _Live, history: _History, health: Health, identify: Identify) -> web.Application:
@@ -202,18 +193,30 @@ def _application(settings: Root, live: _Live, history: _History, health: Health,
         allowed_origins=connecting_origins(own.allowed_origins, settings.backend.public_url),
         trusted_proxies=own.trusted_proxies,
     )
-    live.server.attach(app, socketio_path=own.socket.path)
+    live.engine.attach(app)
     return app
 
 
-async def _listen(runner: web.AppRunner, own: PresenceSettings) -> str:
-    await runner.setup()
+def _engine_settings(own: PresenceSettings, origins: frozenset[str]) -> EngineSettings:
+    socket = own.socket
+    return EngineSettings(
+        path=socket.path,
+        transports=socket.transports,
+        allowed_origins=origins,
+        ping_interval_seconds=socket.ping_interval_seconds,
+        ping_timeout_seconds=socket.ping_timeout_seconds,
+        max_payload_bytes=socket.max_payload_bytes,
+    )
+
+
+async def _listen(engine: Engine, app: web.Application, own: PresenceSettings) -> str:
+    options = {"shutdown_timeout": 1.0, **RUNNER_OPTIONS}
     try:
-        await web.TCPSite(runner, own.host, own.port, reuse_port=False).start()
+        port = await engine.serve(app, own.host, own.port, runner_options=options)
     except OSError as error:
-        await runner.cleanup()
+        await engine.close()
         raise cannot_listen(own.host, own.port, error) from None
-    return url_of(own.host, runner.addresses[0][1])
+    return url_of(own.host, port)
 
 
 async def _close_expired(viewers: Viewers) -> None:

@@ -8,7 +8,6 @@ from pydantic import ConfigDict, StringConstraints, ValidationError
 from backend_api.contract.wire import Lenient
 from presence_server.auth import Gate, Person
 from presence_server.errors import ConnectionRefused
-from presence_server.fanout import Sockets
 from presence_server.sessions import SessionSockets, Wanted
 
 DURATION_EVENT = "duration"
@@ -43,11 +42,11 @@ class CallDoor:
 class DurationTeller:
     """Tells every socket of a study session, each thirty seconds, how long it has been by our own measure."""
 
-    def __init__(self, study: SessionSockets, sockets: Sockets, now: Callable[[], float]) -> None:
-        self._study, self._sockets, self._now = study, sockets, now
+    def __init__(self, study: SessionSockets, now: Callable[[], float]) -> None:
+        self._study, self._now = study, now
         self._told: dict[str, int] = {}
 
-    async def tell(self) -> None:
+    def tell(self) -> None:
         """Whatever is due by now."""
         now, before, self._told = self._now(), self._told, {}
         for sid, session in self._study.carried():
@@ -55,7 +54,7 @@ class DurationTeller:
             self._told[sid] = rounds = int(elapsed // DURATION_EVERY_SECONDS)
             if rounds > before.get(sid, rounds):
                 said = {"callId": session.target[0], "durationSeconds": int(elapsed), "source": "server"}
-                await self._sockets.tell(sid, DURATION_EVENT, said, self._study.namespace)
+                self._study.tell(sid, DURATION_EVENT, said)
 
 
 async def _wanted_later(asked: CallAuth, waiting: Coroutine[Any, Any, Person]) -> Wanted:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-import socketio
-
 from backend_api.client import BackendClient
 from backend_api.contract.links import link_secrets
 from backend_api.contract.session_tokens import token_secrets
@@ -15,7 +13,7 @@ from presence_server.calls import CallDoor, DurationTeller
 from presence_server.clock import Clock
 from presence_server.config import Root
 from presence_server.courier import Courier
-from presence_server.fanout import Sockets
+from presence_server.engine import Engine
 from presence_server.folder import DataFolder
 from presence_server.intervals import Intervals
 from presence_server.journal import Journal
@@ -46,22 +44,15 @@ class Carrying:
         self.namespaces: list[SessionSockets] = []
         self._teller: DurationTeller | None = None
 
-    def attach(
-        self,
-        server: socketio.AsyncServer,
-        sockets: Sockets,
-        counter: RoomCounter,
-        changed: Callable[[CountChange], None],
-        gate: Gate,
-    ) -> None:
-        """Open the namespaces on the server."""
+    def attach(self, engine: Engine, counter: RoomCounter, changed: Callable[[CountChange], None], gate: Gate) -> None:
+        """Open the namespaces on the engine."""
         own = self._settings.presence
         floor = Floor(
             intervals=self._intervals,
             reports=self.reports,
             counter=counter,
             changed=changed,
-            sockets=sockets,
+            engine=engine,
             clock=self._clock,
             secrets=token_secrets(self._settings.internal.keys().values()),
             guests=AddressBook(own.limits.guest_sessions_per_address),
@@ -71,11 +62,11 @@ class Carrying:
         listening = SessionSockets("listening", ListeningDoor(gate).admit, floor)
         tutoring = SessionSockets("tutoring", LessonDoor(link_secrets(keys), self._clock.now).admit, floor)
         study = SessionSockets("study", CallDoor(gate).admit, floor)
-        attach_sessions(server, listening, own.trusted_proxies, end_event="stop", end_reason="stop")
-        attach_sessions(server, tutoring, own.trusted_proxies, end_event="end", end_reason="button")
-        attach_sessions(server, study, own.trusted_proxies, end_event="end", end_reason="stop")
+        attach_sessions(engine.server, listening, own.trusted_proxies, end_event="stop", end_reason="stop")
+        attach_sessions(engine.server, tutoring, own.trusted_proxies, end_event="end", end_reason="button")
+        attach_sessions(engine.server, study, own.trusted_proxies, end_event="end", end_reason="stop")
         self.namespaces = [listening, tutoring, study]
-        self._teller = DurationTeller(study, sockets, self._clock.now)
+        self._teller = DurationTeller(study, self._clock.now)
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside: filing, sending, the lease, what falls due."""
@@ -108,7 +99,7 @@ class Carrying:
             for namespace in self.namespaces:
                 namespace.tick()
             if self._teller is not None:
-                await self._teller.tell()
+                self._teller.tell()
             self._intervals.forget(self._clock.now())
 
 

@@ -46,14 +46,14 @@ class _Room:
 
     def shift(self, viewer_id: str, connections: int, hidden: int) -> bool:
         """Add to a person's connections and hidden connections; True when the person's activity changed."""
-        was_active = self._is_active(viewer_id)
-        _add(self.people, viewer_id, connections)
-        _add(self.hidden, viewer_id, hidden)
-        self.active += self._is_active(viewer_id) - was_active
-        return self._is_active(viewer_id) != was_active
-
-    def _is_active(self, viewer_id: str) -> bool:
-        return self.people.get(viewer_id, 0) > self.hidden.get(viewer_id, 0)
+        before, hidden_before = self.people.get(viewer_id, 0), self.hidden.get(viewer_id, 0)
+        after, hidden_after = before + connections, hidden_before + hidden
+        _keep(self.people, viewer_id, after)
+        if hidden:
+            _keep(self.hidden, viewer_id, hidden_after)
+        change = (after > hidden_after) - (before > hidden_before)
+        self.active += change
+        return change != 0
 
 
 class _Connection:
@@ -213,10 +213,8 @@ def _counts(room: str, place: _Room) -> Counts:
     return Counts(room, len(place.members), len(place.people), place.active, place.seq)
 
 
-def _add(numbers: dict[str, int], key: str, step: int) -> None:
-    if not step:
-        return
-    number = numbers.get(key, 0) + step
+def _keep(numbers: dict[str, int], key: str, number: int) -> None:
+    """Zeros are not kept."""
     if number:
         numbers[key] = number
     else:

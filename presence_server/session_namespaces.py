@@ -1,5 +1,6 @@
 """What python-socketio calls in the namespaces of sessions, each handler one line: the way to `sessions`."""
 
+from collections.abc import Coroutine
 from typing import Any
 
 import socketio
@@ -7,7 +8,7 @@ import socketio
 from backend_api.contract.sessions import Reason
 from backend_api.service.addresses import Networks
 from presence_server.errors import ConnectionRefused
-from presence_server.namespaces import address_of
+from presence_server.namespaces import address_of, connected_later, told
 from presence_server.sessions import Ack, SessionSockets
 
 
@@ -21,14 +22,13 @@ def attach_sessions(
 ) -> None:
     """Let the namespace's events reach `sessions`; `end_event` is the one by which a client ends its session."""
 
-    async def connect(sid: str, environ: dict[str, Any], auth: object) -> None:
+    def connect(sid: str, environ: dict[str, Any], auth: object) -> Coroutine[Any, Any, None] | None:
         address, agent = address_of(environ, trusted_proxies), environ.get("HTTP_USER_AGENT", "")
         try:
             waiting = sessions.connect(sid, address, agent, auth)
-            if waiting is not None:
-                await waiting
         except ConnectionRefused as refused:
-            raise socketio.exceptions.ConnectionRefusedError(refused.message, {"code": refused.code}) from None
+            raise told(refused) from None
+        return None if waiting is None else connected_later(waiting)
 
     def disconnect(sid: str, reason: str) -> None:
         sessions.disconnect(sid, reason)

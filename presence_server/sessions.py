@@ -19,9 +19,9 @@ from backend_api.contract.wire import at as moment
 from backend_api.contract.wire import rfc3339
 from backend_api.service.tokens import Claims
 from presence_server.clock import Clock
+from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused
 from presence_server.expiries import Expiries
-from presence_server.fanout import Sockets
 from presence_server.intervals import Intervals
 from presence_server.limits import AddressBook, Pace, TokenBucket
 from presence_server.rooms import CountChange, RoomCounter
@@ -72,7 +72,7 @@ class Floor:
     reports: SessionReports
     counter: RoomCounter
     changed: Callable[[CountChange], None]
-    sockets: Sockets
+    engine: Engine
     clock: Clock
     secrets: Sequence[bytes]
     guests: AddressBook
@@ -103,7 +103,7 @@ class SessionSockets:
 
     def connect(self, sid: str, address: str, agent: str, auth: object) -> Coroutine[Any, Any, None] | None:
         """Let a socket in, at once or by the coroutine that is given back. Raises ConnectionRefused, either way."""
-        connection = self._floor.sockets.connection_of(sid, self.namespace)
+        connection = self._floor.engine.connection_of(sid, self.namespace)
         wanted = self._admit(auth, connection)
         if not isinstance(wanted, Wanted):
             return self._connect_later(sid, connection, address, agent, wanted)
@@ -114,7 +114,7 @@ class SessionSockets:
         self, sid: str, connection: str, address: str, agent: str, waiting: Coroutine[Any, Any, Wanted]
     ) -> None:
         wanted = await waiting
-        if self._floor.sockets.is_open(connection):
+        if self._floor.engine.is_open(connection):
             self._enter(sid, connection, address, agent, wanted)
 
     def _enter(self, sid: str, connection: str, address: str, agent: str, wanted: Wanted) -> None:
@@ -178,12 +178,18 @@ class SessionSockets:
         """Close whose token has expired; begin a new session where one is as long as it may be."""
         now = self._floor.clock.now()
         for sid in self._expiries.take_due(now):
-            self._floor.sockets.kick(sid, self.namespace)
+            self._floor.engine.disconnect(sid, self.namespace)
         for sid in [sid for sid in self._floor.intervals.over_limit(now) if sid in self._sockets]:
             report = self._floor.intervals.close(sid, "limit", now, now)
             if report is not None:
                 self._floor.reports.add(report)
             self._carry(sid, self._fresh(self._sockets[sid].wanted), resumed=False)
+
+    def tell(self, sid: str, event: str, data: object) -> None:
+        """One event to one socket; passed over when it is gone."""
+        socket = self._sockets.get(sid)
+        if socket is not None:
+            self._floor.engine.fanout.send([socket.connection], event, data, namespace=self.namespace)
 
     def drain(self) -> None:
         """From here on it is the server that closes; clients will be back."""
@@ -229,7 +235,7 @@ class SessionSockets:
             await asyncio.wait_for(durable, DURABLE_SECONDS)
         except TimeoutError:
             log.error("session_not_durable", kind=self._kind)
-            self._floor.sockets.kick(sid, self.namespace)
+            self._floor.engine.disconnect(sid, self.namespace)
             return
         answer = {
             "sessionId": session.session_id,
@@ -237,7 +243,7 @@ class SessionSockets:
             "startedAt": rfc3339(moment(session.started_at)),
             "resumed": resumed,
         }
-        await self._floor.sockets.tell(sid, SESSION_EVENT, answer, self.namespace)
+        self.tell(sid, SESSION_EVENT, answer)
 
     def _count_in(self, socket: _Socket) -> None:
         self._floor.counter.connect(socket.connection, socket.wanted.viewer_id, self.namespace)
@@ -256,7 +262,7 @@ class SessionSockets:
     def _pace(self, sid: str, socket: _Socket) -> Pace:
         pace = socket.bucket.take(_EVENTS_PER_SECOND, _EVENTS_AT_ONCE, self._floor.clock.now())
         if pace is Pace.FLOOD:
-            self._floor.sockets.kick(sid, self.namespace)
+            self._floor.engine.disconnect(sid, self.namespace)
         return pace
 
 

@@ -14,9 +14,9 @@ from backend_api.service.tokens import Claims
 from presence_server.auth import Gate, Person
 from presence_server.clock import Clock
 from presence_server.config import LimitSettings
+from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused, Refused
 from presence_server.expiries import Expiries
-from presence_server.fanout import Sockets
 from presence_server.limits import AddressBook, Pace, TokenBucket
 from presence_server.rooms import CountChange, Counts, RoomCounter
 
@@ -51,7 +51,7 @@ class Viewers:
     def __init__(
         self,
         counter: RoomCounter,
-        sockets: Sockets,
+        engine: Engine,
         gate: Gate,
         rules: Rules,
         clock: Clock,
@@ -59,7 +59,7 @@ class Viewers:
         changed: Callable[[CountChange], None],
     ) -> None:
         self._counter = counter
-        self._sockets = sockets
+        self._engine = engine
         self._gate = gate
         self._rules = rules
         self._clock = clock
@@ -71,7 +71,7 @@ class Viewers:
 
     def connect(self, sid: str, address: str, auth: object) -> Coroutine[Any, Any, None] | None:
         """Let a socket in, at once or by the coroutine that is given back. Raises ConnectionRefused, either way."""
-        connection = self._sockets.connection_of(sid)
+        connection = self._engine.connection_of(sid)
         person = self._gate.admit(auth, connection)
         if not isinstance(person, Person):
             return self._connect_later(sid, address, person)
@@ -79,10 +79,10 @@ class Viewers:
         return None
 
     async def _connect_later(self, sid: str, address: str, waiting: Coroutine[Any, Any, Person]) -> None:
-        connection = self._sockets.connection_of(sid)
+        connection = self._engine.connection_of(sid)
         person = await waiting
         # The client may have gone meanwhile, and its disconnect with it: nobody would ever count it out.
-        if self._sockets.is_open(connection):
+        if self._engine.is_open(connection):
             self._enter(sid, connection, address, person)
 
     def _enter(self, sid: str, connection: str, address: str, person: Person) -> None:
@@ -136,12 +136,12 @@ class Viewers:
         if audience:
             counts = self._counter.counts(room)
             details = {**self._figures(counts), "ts": rfc3339(moment(self._clock.now()))}
-            self._sockets.send(audience, UPDATE_EVENT, counts.viewer_count, details)
+            self._engine.fanout.send(audience, UPDATE_EVENT, counts.viewer_count, details, topic=room)
 
     def close_expired(self) -> None:
         """End the sockets whose token has expired."""
         for sid in self._expiries.take_due(self._clock.now()):
-            self._sockets.kick(sid)
+            self._engine.disconnect(sid)
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -182,7 +182,7 @@ class Viewers:
         limits = self._rules.limits
         pace = viewer.bucket.take(limits.events_per_second, limits.events_at_once, self._clock.now())
         if pace is Pace.FLOOD:
-            self._sockets.kick(sid)
+            self._engine.disconnect(sid)
         return pace
 
     def _figures(self, counts: Counts) -> Ack:

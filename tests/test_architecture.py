@@ -26,7 +26,10 @@ IMPURE = {
 }
 PURE = [
     "backend_api/contract",
-    "backend_api/service/tokens.py",
+    *(
+        f"backend_api/service/{name}.py"
+        for name in ("access", "addresses", "csv", "layers", "origins", "targets", "tokens", "values")
+    ),
     "backend_api/viewers/history.py",
     "backend_api/nodes/leases.py",
     "backend_api/sessions/lifecycle.py",
@@ -50,6 +53,9 @@ PURE = [
     "presence_server/rooms.py",
     "presence_server/windows.py",
     "presence_server/limits.py",
+    "presence_server/sampler.py",
+    "presence_server/expiries.py",
+    "presence_server/reports.py",
     "presence_server/engine/frames.py",
     "presence_server/engine/packets.py",
 ]

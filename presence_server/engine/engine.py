@@ -6,8 +6,9 @@ The HTTP application is the caller's; the engine adds its one route and owns the
 import asyncio
 import gc
 import ssl
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -28,7 +29,7 @@ class Engine:
         self.fanout = Fanout(self.server.manager)
         self._connections = self.server.connections
         self._runner: web.AppRunner | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._listener: asyncio.Server | None = None
 
     def attach(self, app: web.Application) -> None:
         """Add the Socket.IO path to the application; before `serve`."""
@@ -41,46 +42,50 @@ class Engine:
         port: int,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        runner_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> int:
-        """Open the port and return its number (port 0: one that was free)."""
-        loop = asyncio.get_running_loop()
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            keepalive_timeout=self.settings.keepalive_seconds,
-            shutdown_timeout=self.settings.close_seconds,
-        )
+        """Open the port and return its number (port 0: one that was free). Raises OSError where it cannot be had."""
+        options = {"access_log": None, "keepalive_timeout": self.settings.keepalive_seconds, **runner_options}
+        self._runner = web.AppRunner(app, handler_cancellation=True, **options)
         await self._runner.setup()
         http = cast("Callable[[], asyncio.Protocol]", self._runner.server)
         self._connections.start()
-        listener = await loop.create_server(
+        self._listener = await asyncio.get_running_loop().create_server(
             lambda: Front(self._connections, http), host, port, ssl=ssl_context, backlog=4096
         )
-        self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
+        return int(self._listener.sockets[0].getsockname()[1])
 
     def alive(self, sid: str, namespace: str = packets.ROOT) -> bool:
         """Whether the member is connected at this moment: to be asked after every await in a handler."""
         return bool(self.server.manager.is_connected(sid, namespace))
 
+    def connection_of(self, sid: str, namespace: str = packets.ROOT) -> str:
+        """The connection below a member; two namespaces of one client share it. Raises KeyError for a stranger."""
+        return str(self.server.manager.of(namespace)[sid].socket.sid)
+
+    def is_open(self, connection: str) -> bool:
+        return connection in self._connections.sockets
+
+    def connections(self) -> list[str]:
+        """Every connection that is open at this moment."""
+        return list(self._connections.sockets)
+
     def disconnect(self, sid: str, namespace: str = packets.ROOT) -> None:
-        """Make a client leave a namespace."""
+        """Make a client leave a namespace for good: it is told, and does not come back by itself."""
         self.server.drop(sid, namespace)
 
-    @property
-    def sockets(self) -> int:
-        """How many sessions are alive."""
-        return len(self._connections.sockets)
+    def stop_listening(self) -> None:
+        """Nobody new gets in."""
+        if self._listener is not None:
+            self._listener.close()
 
     async def drain(self, *, sockets_per_second: float = 500.0) -> None:
         """Take no new connections and let go of all there are, in slices; their disconnect handlers run."""
-        for listener in self._listeners:
-            listener.close()
+        self.stop_listening()
         await self._connections.drain(sockets_per_second)
 
     async def close(self) -> None:
-        """Everything down, in order: listener, sessions, what is in flight, the HTTP server."""
+        """Everything down, in order: listener, sessions, what is in flight, the HTTP server. Idempotent."""
         await self.drain(sockets_per_second=float("inf"))
         await self._connections.stop()
         if self._runner is not None:

@@ -156,7 +156,7 @@ def _packets(request: web.Request, body: bytes) -> list[str | bytes]:
 
 def _facts(request: web.Request) -> Facts:
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers}
     return facts(request.query_string, request.scheme, peer[0] if peer else "", headers)
 
 

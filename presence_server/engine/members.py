@@ -48,7 +48,7 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # the library is un
         return members
 
     def wires(self, namespace: str) -> dict[str, Wire]:
-        """What to write to, by sid: of everyone in the namespace who is connected and alive at this moment."""
+        """What to write to, by Engine.IO sid: of everyone who is connected to the namespace at this moment."""
         wires = self._wires.get(namespace)
         if wires is None:
             wires = self._wires[namespace] = {}
@@ -56,10 +56,10 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # the library is un
 
     def hears(self, member: Member) -> None:
         """From now on the member is written to, on whatever carries its session."""
-        self.wires(member.namespace)[member.sid] = member.socket.wire
+        self.wires(member.namespace)[member.socket.sid] = member.socket.wire
 
     def deafened(self, member: Member) -> None:
-        self.wires(member.namespace).pop(member.sid, None)
+        self.wires(member.namespace).pop(member.socket.sid, None)
 
     def find(self, sid: str | None, namespace: str) -> Member | None:
         members = self._members.get(namespace)
@@ -78,7 +78,6 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # the library is un
             self.basic_leave_room(member.sid, member.namespace, room)
         self.of(member.namespace).pop(member.sid, None)
         self.callbacks.pop(member.sid, None)
-        self.deafened(member)
         socket = member.socket
         if member.state != LEFT:
             socket.members = tuple(m for m in socket.members if m is not member)

@@ -26,6 +26,14 @@ from presence_server.engine.sockets import CLIENT_DISCONNECT, SERVER_DISCONNECT,
 
 log = logging.getLogger("presence_server.engine")
 
+
+def _library_log() -> logging.Logger:
+    """The library says at length what it does; only its complaints are of interest."""
+    quiet = log.getChild("library")
+    quiet.setLevel(logging.WARNING)
+    return quiet
+
+
 Handler = Callable[..., Any]
 Pending = Coroutine[Any, Any, None] | None
 
@@ -56,8 +64,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(
             client_manager=Members(),
-            logger=log,
-            engineio_logger=log,
+            logger=_library_log(),
+            engineio_logger=_library_log(),
             async_handlers=True,  # only call() asks: acks pass the queue, so it may wait within a handler
             async_mode="aiohttp",
             monitor_clients=False,
@@ -231,9 +239,9 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
 
     def left(self, member: Member, reason: str) -> Pending:
         """Tell the handler that the member is gone, once, and forget it."""
-        self.manager.deafened(member)
         if member.state == CONNECTED:
             member.state = LEAVING
+            self.manager.deafened(member)
         elif member.state not in (LEAVING, LEFT):
             self.manager.remove(member)
             return None

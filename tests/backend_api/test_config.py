@@ -25,7 +25,6 @@ def test_defaults_are_those_of_the_contract():
     assert (backend.host, backend.port, backend.timezone) == ("127.0.0.1", 8080, "UTC")
     assert (backend.viewers.retention_days, backend.viewers.analytics_kinds) == (90, ())
     assert (backend.mongo.driver, backend.mongo.embedded) == ("pymongo", False)
-    assert backend.public_kinds == ("auction", "channel", "stream", "track")
     assert (backend.allowed_origins, backend.trusted_proxies, backend.internal_host) == ((), (), None)
 
 
@@ -43,7 +42,6 @@ def test_of_presence_it_reads_where_browsers_find_it():
         ("[backend.viewers]\npart_retention_days = 91", r"part_retention_days must not be above retention_days"),
         ("[backend]\ntimezone = 'Mars/Olympus'", r"timezone: not a time zone"),
         ("[backend]\ntimezone = '../../etc/passwd'", r"timezone: not a time zone"),
-        ("[backend]\npublic_kinds = ['Auction']", r"public_kinds"),
         ("[backend.mongo]\nurl = 'http://db'", r"backend\.mongo\.url"),
         ("[backend.mongo]\ndriver = 'other'", r"backend\.mongo\.driver"),
         ("[backend.mongo]\ndatabase = 'a.b'", r"backend\.mongo\.database"),

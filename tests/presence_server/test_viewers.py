@@ -185,7 +185,11 @@ SIGNED = jwt.encode({"alg": "ES256", "kid": "k1"}, {"sub": "ada", "exp": time.ti
 
 KEYS = st.sampled_from(["room", "auctionId", "x"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=6,
 )

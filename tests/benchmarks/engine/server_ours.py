@@ -16,8 +16,9 @@ Send = Callable[[set[str], str, int, dict[str, Any]], None]
 class Rooms:
     """Who is in which room, and the coalesced updates of those who watch."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, connection_of: Callable[[str], str]) -> None:
         self._send = send
+        self._connection_of = connection_of
         self._members: dict[str, set[str]] = {}
         self._rooms: dict[str, list[tuple[str, bool]]] = {}
         self._dirty: set[str] = set()
@@ -29,10 +30,10 @@ class Rooms:
         self._send(members, room, count, {"room": room, "viewerCount": count, "t": t})
 
     def join(self, sid: str, data: dict[str, Any]) -> dict[str, Any]:
-        room = data["room"]
+        room, connection = data["room"], self._connection_of(sid)
         members = self._members.setdefault(room, set())
-        if sid not in members:
-            members.add(sid)
+        if connection not in members:
+            members.add(connection)
             self._rooms.setdefault(sid, []).append((room, data["quiet"]))
             if not data["quiet"]:
                 self._changed(room)
@@ -44,7 +45,7 @@ class Rooms:
     def leave_all(self, sid: str, reason: str) -> None:
         for room, quiet in self._rooms.pop(sid, ()):
             members = self._members[room]
-            members.discard(sid)
+            members.discard(self._connection_of(sid))
             if not members:
                 del self._members[room]
             elif not quiet:
@@ -66,7 +67,7 @@ async def main() -> None:
     def send(members: set[str], room: str, count: int, details: dict[str, Any]) -> None:
         engine.fanout.send(members, "viewerCountUpdate", count, details, topic=room)
 
-    rooms = Rooms(send)
+    rooms = Rooms(send, engine.connection_of)
     engine.server.on("join", rooms.join)
     engine.server.on("bump", rooms.bump)
     engine.server.on("disconnect", rooms.leave_all)

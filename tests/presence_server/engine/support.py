@@ -70,6 +70,12 @@ class Running:
         self.port, self.log, self.server, self.engine = port, log, server, engine
         self.url = f"http://127.0.0.1:{port}"
 
+    def tell(self, sids, event, *data, namespace="/", **options):
+        """Fan an event out to members by their Socket.IO sids."""
+        members = self.server.manager.of(namespace)
+        connections = [members[sid].socket.sid for sid in sids if sid in members]
+        self.engine.fanout.send(connections, event, *data, namespace=namespace, **options)
+
     def target(self, query):
         return f"/socket.io/?{query}"
 
@@ -88,7 +94,8 @@ async def ours(ssl_context=None, **settings) -> AsyncIterator[Running]:
     register(engine.server, log)
     app.router.add_route("*", "/hello", hello)
     engine.attach(app)
-    port = await engine.serve(app, "127.0.0.1", 0, ssl_context=ssl_context)
+    options = {"shutdown_timeout": 0.1}
+    port = await engine.serve(app, "127.0.0.1", 0, ssl_context=ssl_context, runner_options=options)
     try:
         yield Running(port, log, engine.server, engine)
     finally:

@@ -89,7 +89,7 @@ async def test_the_javascript_client_comes_speaks_and_goes(node_modules, transpo
         finally:
             await client.stop()
         async with asyncio.timeout(5):
-            while run.engine.sockets or len(run.log.of("connect")) != len(run.log.of("disconnect")):
+            while run.engine.connections() or len(run.log.of("connect")) != len(run.log.of("disconnect")):
                 await asyncio.sleep(0.01)
 
 
@@ -99,7 +99,7 @@ async def comes_and_speaks(run, client, transports):
         await client.hears("upgrade")
     client.tell("echo")
     assert await client.hears("ack") == ["ack", {"a": [1, "ü"]}, "0102"]
-    run.engine.fanout.send([sid], "n", 1, {"room": "r"})
+    run.tell([sid], "n", 1, {"room": "r"})
     assert await client.hears("n") == ["n", 1, {"room": "r"}]
     await run.server.emit("n", b"\x07", to=sid)
     assert await client.hears("n") == ["n", {"hex": "07"}]
@@ -149,14 +149,14 @@ async def test_the_python_client_comes_speaks_and_goes(run, transports, namespac
     sid = client.get_sid(namespace)
     assert ("connect", sid, {"token": "t"}) in run.log
     assert await client.call("echo", ({"a": 1}, b"\x01\x02"), namespace=namespace) == ({"a": 1}, b"\x01\x02")
-    run.engine.fanout.send([sid], "n", 1, namespace=namespace)
+    run.tell([sid], "n", 1, namespace=namespace)
     await run.server.emit("n", b"\x07", to=sid, namespace=namespace)
     assert await run.server.call("question", to=sid, namespace=namespace, timeout=3) == ("answer", 42)
     assert heard == [(1,), (b"\x07",)]
     await client.disconnect()
     await run.log.seen("disconnect", sid)
     await asyncio.sleep(0.05)
-    assert run.engine.sockets == 0 and len(run.log.of("disconnect")) == 1
+    assert len(run.engine.connections()) == 0 and len(run.log.of("disconnect")) == 1
 
 
 async def test_the_python_client_is_told_why_it_is_refused(run):

@@ -246,7 +246,7 @@ async def test_any_mix_of_endings_leaves_nobody_behind(run, seed):
 
     await asyncio.gather(*(life() for _ in range(40)))
     async with asyncio.timeout(3):
-        while run.engine.sockets or len(run.log.of("connect")) != len(run.log.of("disconnect")):
+        while run.engine.connections() or len(run.log.of("connect")) != len(run.log.of("disconnect")):
             await asyncio.sleep(0.01)
     assert sorted(e[1] for e in run.log.of("connect")) == sorted(e[1] for e in run.log.of("disconnect"))
     assert run.server.manager.get_namespaces() == [] and not run.server.connections.websockets

@@ -42,7 +42,7 @@ async def test_a_client_is_pinged_after_the_interval_and_stays_when_it_answers(r
         raw.send("3")
         raw.send('421["echo"]')
         assert await raw.receive() == "431[]"
-    assert run.engine.sockets == 1
+    assert len(run.engine.connections()) == 1
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -61,9 +61,9 @@ async def test_a_client_that_does_not_answer_is_gone_after_the_timeout(run, tran
     start = connections.now()
     for at in (25.5, 25.5, 45.0, 45.0):
         connections.tick(start + at)
-    assert run.engine.sockets == 1 and not run.log.of("disconnect")
+    assert len(run.engine.connections()) == 1 and not run.log.of("disconnect")
     connections.tick(start + 45.6)
-    assert run.engine.sockets == 0 and run.log[-1][2] == "ping timeout"
+    assert len(run.engine.connections()) == 0 and run.log[-1][2] == "ping timeout"
     if raw is not None:
         assert await raw.receive() == "2"
         assert await raw.receive() is None
@@ -88,7 +88,7 @@ async def test_wall_clock_jumps_drop_nobody(run, monkeypatch):
     raw.send("3")
     raw.send('421["echo"]')
     assert await raw.receive() == "431[]"
-    assert run.engine.sockets == 1
+    assert len(run.engine.connections()) == 1
 
 
 async def test_after_standing_still_the_process_reads_before_it_judges(run):
@@ -99,7 +99,7 @@ async def test_after_standing_still_the_process_reads_before_it_judges(run):
     raw.send("3")
     run.server.connections.tick(run.server.connections.now() + 100)
     await asyncio.sleep(0.05)
-    assert run.engine.sockets == 1
+    assert len(run.engine.connections()) == 1
 
 
 async def test_half_open_peers_are_gone_in_time():
@@ -107,7 +107,7 @@ async def test_half_open_peers_are_gone_in_time():
     async with ours(ping_interval_seconds=0.2, ping_timeout_seconds=0.2) as run:
         silent = [await joined(run) for _ in range(50)]
         async with asyncio.timeout(0.2 + 0.2 + 2):
-            while run.engine.sockets or len(run.log.of("disconnect")) < 50:
+            while run.engine.connections() or len(run.log.of("disconnect")) < 50:
                 await asyncio.sleep(0.01)
         assert {entry[2] for entry in run.log.of("disconnect")} == {"ping timeout"}
         assert not run.server.connections.websockets
@@ -124,7 +124,7 @@ async def test_who_never_connects_to_a_namespace_is_closed(run):
     stays, _ = await joined(run)
     pass_time(run, 10.1)
     assert await raw.until_closed() == [("close", 1008)]
-    assert run.engine.sockets == 1
+    assert len(run.engine.connections()) == 1
     stays.reset()
 
 
@@ -155,7 +155,7 @@ async def test_a_slow_reader_costs_little_and_gets_the_newest_when_it_reads_agai
     raw, sid = await slow_reader(run)
     filler = "x" * 1000
     for count in range(8000):
-        run.engine.fanout.send([sid], "count", count, filler, topic="room")
+        run.tell([sid], "count", count, filler, topic="room")
         if count % 100 == 0:
             await asyncio.sleep(0)
     (websocket,) = run.server.connections.websockets
@@ -174,10 +174,10 @@ async def test_a_reader_that_stays_slow_is_dropped(run):
     raw, sid = await slow_reader(run)
     other, healthy = await joined(run)
     for count in range(8000):
-        run.engine.fanout.send([sid], "count", count, "x" * 1000, topic="room")
+        run.tell([sid], "count", count, "x" * 1000, topic="room")
         if count % 100 == 0:
             await asyncio.sleep(0)
-    run.engine.fanout.send([sid, healthy], "hello")
+    run.tell([sid, healthy], "hello")
     assert await other.receive() == '42["hello"]'
     pass_time(run, 10.5)
     await run.log.seen("disconnect", sid)
@@ -189,7 +189,7 @@ async def test_answers_that_pile_up_at_a_slow_reader_are_bounded(run):
     """Events that nothing supersedes: over the limit the reader is cut off at once."""
     raw, sid = await slow_reader(run)
     for count in range(8000):
-        run.engine.fanout.send([sid], "must", count, "x" * 1000)
+        run.tell([sid], "must", count, "x" * 1000)
         if count % 100 == 0:
             await asyncio.sleep(0)
     await run.log.seen("disconnect", sid)
@@ -225,7 +225,7 @@ async def test_drain_lets_everybody_go_without_a_disconnect_packet(run):
     assert b" 503 " in await reader.readline()
     for raw in raws:
         assert await raw.receive() == ("close", 1001)
-    assert len(run.log.of("disconnect")) == 5 and run.engine.sockets == 0
+    assert len(run.log.of("disconnect")) == 5 and len(run.engine.connections()) == 0
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", run.port)
     fresh.close()

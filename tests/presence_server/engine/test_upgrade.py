@@ -60,17 +60,17 @@ async def test_the_session_moves_to_the_websocket(run, http):
 async def test_what_is_sent_during_the_upgrade_arrives_once_and_in_order(run, http):
     """Before the probe, during it and after it; by polling and by websocket."""
     sid, me = await polling_session(http, run)
-    run.engine.fanout.send([me], "n", 1)
+    run.tell([me], "n", 1)
     raw = await probe(run, sid)
-    run.engine.fanout.send([me], "n", 2)
+    run.tell([me], "n", 2)
     raw.send("2probe")
     assert await raw.receive() == "3probe"
     assert await poll(http, run, sid) == '42["n",1]\x1e42["n",2]'
-    run.engine.fanout.send([me], "n", 3)
+    run.tell([me], "n", 3)
     await run.server.emit("n", b"4", to=me)
     raw.send("5")
     await asyncio.sleep(0.05)
-    run.engine.fanout.send([me], "n", 5)
+    run.tell([me], "n", 5)
     assert [await raw.receive() for _ in range(4)] == [
         '42["n",3]', '451-["n",{"_placeholder":true,"num":0}]', b"4", '42["n",5]',
     ]  # fmt: skip
@@ -96,7 +96,7 @@ async def test_a_failed_upgrade_leaves_the_session_polling(http, nonsense):
         waiting = asyncio.create_task(poll(http, run, sid))
         await asyncio.sleep(0.05)
         assert not waiting.done(), "a poll waits again"
-        run.engine.fanout.send([me], "still", "here")
+        run.tell([me], "still", "here")
         assert await waiting == '42["still","here"]'
         assert await post(http, run, sid, '421["echo"]') == 200
         assert await poll(http, run, sid) == "431[]"
@@ -130,7 +130,7 @@ async def test_a_session_that_ends_while_it_is_probed_is_over(run, http):
     assert await post(http, run, sid, "1") == 200
     raw.send("5")
     assert await raw.until_closed(1) == [("close", 1008)]
-    assert run.engine.sockets == 0
+    assert len(run.engine.connections()) == 0
 
 
 async def test_a_polling_client_that_does_not_fetch_is_dropped(http):
@@ -138,10 +138,10 @@ async def test_a_polling_client_that_does_not_fetch_is_dropped(http):
     async with ours(write_limit_bytes=1000) as run:
         sid, me = await polling_session(http, run)
         for count in range(1000):
-            run.engine.fanout.send([me], "count", count, topic="room")
+            run.tell([me], "count", count, topic="room")
         assert await poll(http, run, sid) == '42["count",999]'
         for count in range(100):
-            run.engine.fanout.send([me], "other", count)
+            run.tell([me], "other", count)
         await run.log.seen("disconnect", me)
         assert await poll(http, run, sid) == 400
 
