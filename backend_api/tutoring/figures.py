@@ -16,7 +16,7 @@ async def figures(documents: AsyncIterable[Mapping[str, Any]]) -> LessonFigures:
     measured: list[int] = []
     async for document in documents:
         statuses[document["sessionStatus"]] += 1
-        seconds = _counted_seconds(document)
+        seconds = counted_seconds(document)
         if seconds is not None:
             measured.append(seconds)
         teachers.add(document["teacherId"], document["teacherName"], seconds or 0)
@@ -53,7 +53,8 @@ class _Groups:
         ]
 
 
-def _counted_seconds(document: Mapping[str, Any]) -> int | None:
+def counted_seconds(document: Mapping[str, Any]) -> int | None:
+    """What counts of a kept lesson: the last correction, else the measured duration, None while it has neither."""
     corrections = document.get("corrections")
     return corrections[-1]["seconds"] if corrections else document.get("durationSeconds")
 

@@ -18,10 +18,11 @@ from backend_api.contract.wire import Timestamp, Wire, at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import Conflict
 from backend_api.tutoring.billing import HOUR_SECONDS, minutes
-from backend_api.tutoring.lesson import Lesson
+from backend_api.tutoring.figures import counted_seconds
+from backend_api.tutoring.lesson import Lesson, SoldTerms
 from backend_api.tutoring.queries import month_of, month_range
 from backend_api.tutoring.statements import Lesson as Billable
-from backend_api.tutoring.statements import Line, lines, totals
+from backend_api.tutoring.statements import Line, Terms, lines, totals
 from backend_api.tutoring.store import Filter, LessonStore
 
 STATEMENTS, MONTHS = "tutoring_statements", "tutoring_months"
@@ -129,16 +130,36 @@ class Months:
         start_at, end_at = month_range(month, self._zone)
         names: dict[str, str] = {}
         lessons: list[Billable] = []
-        async for lesson in self._store.every(Filter(start_at, end_at, teacher_id)):
-            names[lesson.teacher_id] = lesson.teacher_name
-            if lesson.status in ("ended", "timeout"):
-                lessons.append(_billable(lesson))
+        terms = _TermsBook()
+        async for document in self._store.figures(Filter(start_at, end_at, teacher_id)):
+            names[document["teacherId"]] = document["teacherName"]
+            if document["sessionStatus"] in ("ended", "timeout"):
+                lessons.append(_billable(document, terms))
         return [_written(line, names[line.teacher_id]) for line in lines(lessons)]
 
 
-def _billable(lesson: Lesson) -> Billable:
-    terms = None if lesson.terms is None else lesson.terms.for_billing()
-    return Billable(lesson.id, lesson.teacher_id, lesson.began_or_sent_at, lesson.billed_from_seconds, terms)
+class _TermsBook:
+    """Reads each version of terms once: thousands of lessons share a few."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Terms] = {}
+
+    def read(self, kept: Document) -> Terms:
+        key = tuple(kept.values())
+        if key not in self._known:
+            self._known[key] = SoldTerms.model_validate(kept).for_billing()
+        return self._known[key]
+
+
+def _billable(document: Document, terms: _TermsBook) -> Billable:
+    sold = document["terms"]
+    return Billable(
+        document["_id"],
+        document["teacherId"],
+        document["at"].timestamp(),
+        counted_seconds(document) or 0,
+        None if sold is None else terms.read(sold),
+    )
 
 
 def _written(line: Line, teacher_name: str) -> StatementLine:

@@ -95,13 +95,8 @@ class LessonStore:
                 yield lesson
             after = (page[-1].began_or_sent_at, page[-1].id)
 
-    async def every(self, wanted: Filter) -> AsyncIterator[Lesson]:
-        """All of them in no order, one at a time."""
-        async for document in self._lessons.find(wanted.query()):
-            yield Lesson.model_validate(document)
-
     async def figures(self, wanted: Filter) -> AsyncIterator[Document]:
-        """The few fields that statistics need, of all of them."""
+        """The few fields that statistics and statements need, of all of them in no order."""
         async for document in self._lessons.find(wanted.query(), _FIGURES):
             yield document
 
@@ -123,7 +118,17 @@ class LessonStore:
 
 
 _FIGURES: dict[str, Any] = dict.fromkeys(
-    ["teacherId", "teacherName", "studentId", "studentName", "sessionStatus", "durationSeconds", "corrections.seconds"],
+    [
+        "teacherId",
+        "teacherName",
+        "studentId",
+        "studentName",
+        "sessionStatus",
+        "durationSeconds",
+        "corrections.seconds",
+        "at",
+        "terms",
+    ],
     1,
 )
 
