@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import structlog
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure, PyMongoError
 
 from backend_api.service.errors import ConfigError
 
@@ -34,7 +34,7 @@ _OPTIONS: dict[str, Any] = {
     "maxPoolSize": 10,
     "serverSelectionTimeoutMS": 3_000,
     "connectTimeoutMS": 3_000,
-    "socketTimeoutMS": 20_000,
+    "socketTimeoutMS": 10_000,
     "waitQueueTimeoutMS": 5_000,
     "appName": "backend-api",
 }
@@ -120,8 +120,35 @@ class Mongo:
             await self._database.command("collMod", index.collection, index=change)
 
 
+async def insert_new(collection: Collection, documents: Sequence[Document]) -> set[int]:
+    """Inserts what is not there yet; the indexes of what was."""
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        return _duplicates(error)
+    return set()
+
+
+async def upsert(collection: Collection, operations: Sequence[UpdateOne]) -> None:
+    """Applies updates that insert what is missing, once more where another process was inserting the same."""
+    try:
+        await collection.bulk_write(operations, ordered=False)
+    except BulkWriteError as error:
+        await collection.bulk_write([operations[index] for index in _duplicates(error)], ordered=False)
+
+
+def _duplicates(error: BulkWriteError) -> set[int]:
+    """The indexes of the operations that met an existing key; raises the error where anything else went wrong."""
+    failed = error.details["writeErrors"]
+    if error.details.get("writeConcernErrors") or any(item["code"] != DUPLICATE_KEY for item in failed):
+        raise error
+    return {item["index"] for item in failed}
+
+
 async def _create(collection: Collection, index: Index) -> None:
-    expiry: dict[str, Any] = {} if index.expire_after_seconds is None else {"expireAfterSeconds": index.expire_after_seconds}
+    expiry: dict[str, Any] = (
+        {} if index.expire_after_seconds is None else {"expireAfterSeconds": index.expire_after_seconds}
+    )
     await collection.create_index([(key, 1) for key in index.keys], name=index.name, **expiry)
 
 

@@ -23,6 +23,7 @@ from backend_api.viewers.ranges import (
     ceil_to,
     choose,
     end_of_minute,
+    floor_to,
     readable,
     rolling,
     steps,
@@ -56,17 +57,18 @@ class Charts:
     async def history(self, room: str, asked: Asked) -> History:
         """Points and their summary; a room without history has none and zeros."""
         span = await self._span(room, asked)
-        resolution = self._resolution(span, asked, MAX_POINTS)
-        found = await self._buckets(room, span, steps(span, resolution, asked.zone or self._zone))
+        kept = self._kept(span)
+        resolution = self._resolution(kept, asked, MAX_POINTS)
+        found = await self._buckets(room, kept, steps(kept, resolution, asked.zone or self._zone))
         points = [_point(stretch) for stretch in found if stretch.minutes]
         return History(snapshots=points, summary=_summary(span, found), resolution=resolution)
 
     async def table(self, room: str, asked: Asked) -> AsyncIterator[Point]:
         """The points alone, however many, read piece by piece."""
-        span = await self._span(room, asked)
-        resolution = self._resolution(span, asked, sys.maxsize)
-        cut = steps(span, resolution, asked.zone or self._zone)
-        for piece in _pieces(span) if resolution in _SLICED else [span]:
+        kept = self._kept(await self._span(room, asked))
+        resolution = self._resolution(kept, asked, sys.maxsize)
+        cut = steps(kept, resolution, asked.zone or self._zone)
+        for piece in _pieces(kept) if resolution in _SLICED else [kept]:
             for stretch in await self._buckets(room, piece, cut):
                 if stretch.minutes:
                     yield _point(stretch)
@@ -75,26 +77,30 @@ class Charts:
         return bucketed(await self._reader.read(room, span, cut.grain_seconds), cut.start_of)
 
     def _resolution(self, span: Span, asked: Asked, most_points: int) -> Resolution:
+        minutes_since_at = self._now() - self._keeping.minutes_seconds
         try:
-            return choose(span, asked.resolution, minutes_since_at=self._minutes_since_at(), most_points=most_points)
+            return choose(span, asked.resolution, minutes_since_at=minutes_since_at, most_points=most_points)
         except TooFineError as error:
             raise Unprocessable(str(error), errors=[FieldError("#/resolution", str(error))]) from None
 
     async def _span(self, room: str, asked: Asked) -> Span:
+        """The range as it was asked for."""
         now = self._now()
         if asked.time_range != "all":
-            return readable(rolling(asked.time_range, now), self._minutes_since_at())
+            return rolling(asked.time_range, now)
         end_at = end_of_minute(now)
         first_at = await self._reader.first_at(room)
         everything = Span(end_at if first_at is None else min(first_at, end_at), end_at)
         try:
-            span = between(asked.first, asked.last, asked.zone or self._zone, default=everything)
+            return between(asked.first, asked.last, asked.zone or self._zone, default=everything)
         except ValueError as error:
             raise Unprocessable(str(error), errors=[FieldError("#/from", str(error))]) from None
-        return readable(span, self._minutes_since_at())
 
-    def _minutes_since_at(self) -> float:
-        return self._now() - self._keeping.minutes_seconds
+    def _kept(self, span: Span) -> Span:
+        """The part of it of which there can be anything."""
+        now = self._now()
+        since_at = floor_to(now - self._keeping.summaries_seconds, DAY_SECONDS)
+        return readable(span.within(Span(since_at, end_of_minute(now))), now - self._keeping.minutes_seconds)
 
 
 def _pieces(span: Span) -> list[Span]:

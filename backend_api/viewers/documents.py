@@ -24,6 +24,7 @@ from backend_api.db import Document, Index
 from backend_api.viewers.history import (
     HOUR_SECONDS,
     MINUTE_SECONDS,
+    NO_NODE,
     QUARTER_SECONDS,
     NodePart,
     Stretch,
@@ -76,11 +77,11 @@ def indexes(keeping: Keeping) -> list[Index]:
 
 
 def part_document(arrived: Arrived) -> Document:
-    """Its `_id` is what makes a second delivery a duplicate."""
+    """Its `_id` is what makes a second delivery a duplicate, and of parts without a node all but the first."""
     part = node_part(arrived.part)
     names: list[object] = [arrived.room, arrived.minute_at // MINUTE_SECONDS, part.node]
-    names.append("" if arrived.part.boot is None else part.boot)
-    if arrived.part.part is not None:
+    names.append("" if part.node == NO_NODE or arrived.part.boot is None else part.boot)
+    if part.node != NO_NODE and arrived.part.part is not None:
         names.append(part.number)
     document: Document = {
         "_id": _key(*names),

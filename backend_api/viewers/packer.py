@@ -11,7 +11,7 @@ from secrets import token_hex
 import structlog
 
 from backend_api.contract.wire import at as time_of
-from backend_api.db import Mongo
+from backend_api.db import Mongo, upsert
 from backend_api.viewers.documents import (
     DAYS,
     HOURS,
@@ -69,5 +69,5 @@ class Packer:
             return
         document = hour_document(room, hour_at, minutes)
         await self._hours.replace_one({"_id": document["_id"]}, document, upsert=True)
-        await self._days.bulk_write([day_update(room, hour_at, minutes)])
-        await self._rooms.bulk_write([room_update(room, minutes[0].at, minutes[-1].at)])
+        await upsert(self._days, [day_update(room, hour_at, minutes)])
+        await upsert(self._rooms, [room_update(room, minutes[0].at, minutes[-1].at)])

@@ -54,6 +54,11 @@ class Span(NamedTuple):
     def holds(self, at: int) -> bool:
         return self.start_at <= at < self.end_at
 
+    def within(self, bounds: Self) -> Self:
+        """The part that lies in the bounds; empty at one of their ends where there is none."""
+        start_at = min(max(self.start_at, bounds.start_at), bounds.end_at)
+        return self._replace(start_at=start_at, end_at=max(start_at, min(self.end_at, bounds.end_at)))
+
     def widened(self, step_seconds: int) -> Self:
         """To whole steps, outwards."""
         return self._replace(start_at=floor_to(self.start_at, step_seconds), end_at=ceil_to(self.end_at, step_seconds))

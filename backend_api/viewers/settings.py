@@ -24,9 +24,10 @@ class RoomSwitches:
         self._recorded_kinds = frozenset(recorded_kinds)
         self._now = now
         self._switched: dict[str, bool] = {}
+        self._switched_meanwhile: dict[str, bool] = {}
         self._newest: datetime | None = None
         self._read_at = float("-inf")
-        self._changing = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def is_recorded(self, room: str) -> bool:
         """Raises PyMongoError when nothing recent is known."""
@@ -34,25 +35,31 @@ class RoomSwitches:
 
     async def recorded(self, rooms: Collection[str]) -> set[str]:
         """Those of the rooms whose history is kept. Raises PyMongoError when nothing recent is known."""
-        async with self._changing:
-            # The clock may have been set back; what was read then is not recent.
-            if not 0 <= self._now() - self._read_at < REFRESH_SECONDS:
-                await self._refresh()
+        # The clock may have been set back; what was read then is not recent.
+        if not 0 <= self._now() - self._read_at < REFRESH_SECONDS:
+            await self._refreshed()
         return {room for room in rooms if self._switched.get(room, self._by_kind(room))}
 
     async def switch(self, room: str, recorded: bool) -> None:
         """Seen here at once, elsewhere within REFRESH_SECONDS."""
         change = {"$set": {"a": recorded}, "$currentDate": {"u": True}}
-        async with self._changing:
-            await self._collection.update_one({"_id": room}, change, upsert=True)
-            self._switched[room] = recorded
+        await self._collection.update_one({"_id": room}, change, upsert=True)
+        self._switched[room] = self._switched_meanwhile[room] = recorded
+
+    async def _refreshed(self) -> None:
+        """All who wait share one read, and its failure: while the database is away nobody queues up behind others."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
+        await asyncio.shield(self._refreshing)
 
     async def _refresh(self) -> None:
-        started_at = self._now()
+        started_at, self._switched_meanwhile = self._now(), {}
         since = {} if self._newest is None else {"u": {"$gte": self._newest - _OVERLAP}}
-        async for document in self._collection.find(since):
-            self._switched[document["_id"]] = document["a"]
-            self._newest = max(self._newest or document["u"], document["u"])
+        changed = await self._collection.find(since).to_list(None)
+        self._switched.update({document["_id"]: document["a"] for document in changed})
+        # What was switched while this was read is newer than what was read.
+        self._switched.update(self._switched_meanwhile)
+        self._newest = max([document["u"] for document in changed], default=self._newest)
         self._read_at = started_at
 
     def _by_kind(self, room: str) -> bool:

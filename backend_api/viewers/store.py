@@ -6,13 +6,17 @@ part that is a duplicate is marked and noted like a new one.
 
 from collections.abc import Callable, Iterable, Sequence
 from secrets import token_hex
+from typing import TypeVar
 
-from pymongo.errors import BulkWriteError
-
-from backend_api.db import DUPLICATE_KEY, Collection, Document, Mongo
+from backend_api.db import Mongo, insert_new, upsert
 from backend_api.viewers.documents import MARKS, PARTS, ROOMS, Arrived, mark_document, part_document, room_update
 from backend_api.viewers.keeping import is_open
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+REMARK_SECONDS = 600
+"""An open hour is marked again after this time: a clock that ran ahead for a while may have had it packed early."""
 _MAX_REMEMBERED = 200_000
 
 
@@ -22,55 +26,43 @@ class PartStore:
     def __init__(self, mongo: Mongo, now: Callable[[], float]) -> None:
         self._parts, self._marks, self._rooms = mongo[PARTS], mongo[MARKS], mongo[ROOMS]
         self._now = now
-        self._life = token_hex(4)
-        self._marked: set[tuple[str, int]] = set()
+        self._marked_at: dict[tuple[str, int], float] = {}
         self._earliest: dict[str, int] = {}
 
     async def save(self, parts: Sequence[Arrived]) -> list[bool]:
         """Stores the parts; for each whether it was new. Raises PyMongoError, and then all may be sent again."""
         if not parts:
             return []
-        duplicates = await _insert_new(self._parts, [part_document(part) for part in parts])
+        duplicates = await insert_new(self._parts, [part_document(part) for part in parts])
         await self._mark({(part.room, part.hour_at) for part in parts})
         await self._note_rooms(parts)
         return [index not in duplicates for index in range(len(parts))]
 
     async def _mark(self, hours: Iterable[tuple[str, int]]) -> None:
-        """An open hour is marked once; a closed one each time, for its mark may just be on its way out.
+        """An open hour is marked once in a while; a closed one each time, for its mark may be on its way out.
 
         The clock is read after the parts are in: what is taken for open here is packed only when they are.
         """
-        now, once = self._now(), token_hex(4)
-        missing = [hour for hour in hours if not (hour in self._marked and is_open(hour[1], now))]
-        if not missing:
-            return
-        marked_by = [self._life if is_open(hour_at, now) else once for _, hour_at in missing]
-        marks = [mark_document(*hour, by) for hour, by in zip(missing, marked_by, strict=True)]
-        await _insert_new(self._marks, marks)
-        if len(self._marked) > _MAX_REMEMBERED:
-            self._marked.clear()
-        self._marked.update(missing)
+        now, marked_by = self._now(), token_hex(4)
+        missing = [hour for hour in hours if not (is_open(hour[1], now) and self._is_marked(hour, now))]
+        if missing:
+            await insert_new(self._marks, [mark_document(*hour, marked_by) for hour in missing])
+            _remember(self._marked_at, dict.fromkeys(missing, now))
+
+    def _is_marked(self, hour: tuple[str, int], now: float) -> bool:
+        return 0 <= now - self._marked_at.get(hour, float("-inf")) < REMARK_SECONDS
 
     async def _note_rooms(self, parts: Sequence[Arrived]) -> None:
         earliest: dict[str, int] = {}
         for part in parts:
             earliest[part.room] = min(part.minute_at, earliest.get(part.room, part.minute_at))
         news = {room: at for room, at in earliest.items() if at < self._earliest.get(room, at + 1)}
-        if not news:
-            return
-        await self._rooms.bulk_write([room_update(room, at, at) for room, at in news.items()], ordered=False)
-        if len(self._earliest) > _MAX_REMEMBERED:
-            self._earliest.clear()
-        self._earliest.update(news)
+        if news:
+            await upsert(self._rooms, [room_update(room, at, at) for room, at in news.items()])
+            _remember(self._earliest, news)
 
 
-async def _insert_new(collection: Collection, documents: Sequence[Document]) -> set[int]:
-    """Inserts what is not there yet; the indexes of what was."""
-    try:
-        await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as error:
-        failed = error.details["writeErrors"]
-        if error.details.get("writeConcernErrors") or any(item["code"] != DUPLICATE_KEY for item in failed):
-            raise
-        return {item["index"] for item in failed}
-    return set()
+def _remember(known: dict[K, V], news: dict[K, V]) -> None:
+    if len(known) > _MAX_REMEMBERED:
+        known.clear()
+    known.update(news)

@@ -1,6 +1,7 @@
 """The database's client, indexes and readiness."""
 
 import pytest
+from pymongo.errors import BulkWriteError
 
 from backend_api import db
 from backend_api.db import Index, Mongo
@@ -68,3 +69,46 @@ async def test_a_driver_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(db.importlib, "import_module", missing)
     with pytest.raises(ConfigError, match="pip install"):
         Mongo("mongodb://127.0.0.1:1", database="x", driver="motor")
+
+
+async def test_what_is_there_already_is_told_by_its_index(mongo):
+    """New ones go in whatever stands before them."""
+    assert await db.insert_new(mongo["things"], [{"_id": 1}, {"_id": 2}]) == set()
+    assert await db.insert_new(mongo["things"], [{"_id": 1}, {"_id": 3}, {"_id": 2}, {"_id": 3}]) == {0, 2, 3}
+    assert len(await mongo["things"].find({}).to_list(None)) == 3
+
+
+class Failing:
+    """A collection that answers each bulk in turn with these codes."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.sent = []
+
+    async def insert_many(self, documents, **_):
+        self._answer(documents)
+
+    async def bulk_write(self, operations, **_):
+        self._answer(operations)
+
+    def _answer(self, sent):
+        self.sent.append(sent)
+        codes = self.answers.pop(0)
+        if codes:
+            errors = [{"index": index, "code": code} for index, code in enumerate(codes) if code]
+            raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": []})
+
+
+async def test_any_other_failure_of_a_bulk_is_no_duplicate():
+    """A full disk beside a duplicate: the whole batch is to be sent again."""
+    with pytest.raises(BulkWriteError):
+        await db.insert_new(Failing([11000, 14031]), [{}, {}])
+    with pytest.raises(BulkWriteError):
+        await db.upsert(Failing([11000, 14031]), ["a", "b"])
+
+
+async def test_an_upsert_that_met_another_insert_is_applied_again():
+    """Two processes see the same new room: the one that comes second updates it."""
+    collection = Failing([0, 11000], [])
+    await db.upsert(collection, ["a", "b"])
+    assert collection.sent == [["a", "b"], ["b"]]

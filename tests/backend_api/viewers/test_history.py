@@ -115,6 +115,14 @@ def test_stretches_join_in_any_grouping(minutes, data):
     assert join(halves) == join(stretches)
 
 
+def test_what_all_nodes_gain_in_a_slot_shows_at_its_end():
+    """The sums at a slot's edges are true moments: twice one to five is ten at the end, and back again two."""
+    rising = {0: SlotFigures(1, 1, 5, 5, 15_000, SLOT_MS)}
+    falling = {1: SlotFigures(5, 1, 5, 1, 15_000, SLOT_MS)}
+    minute = merge_minute(AT, [part("a", rising | falling), part("b", rising | falling)])
+    assert (minute.peak, minute.low, minute.viewer_count) == (10, 2, 2)
+
+
 def test_moving_viewers_between_nodes_does_not_raise_the_peak():
     """A rolling restart that moves 1,000 viewers in one slot reads 1,000 and keeps 2,000 only as the bound."""
     leaving = {0: SlotFigures(1000, 0, 1000, 0, 2_500_000, SLOT_MS)}

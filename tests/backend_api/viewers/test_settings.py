@@ -1,7 +1,11 @@
 """The switch of a room."""
 
-import pytest
+import asyncio
 
+import pytest
+from pymongo.errors import AutoReconnect
+
+from backend_api.viewers.documents import SETTINGS
 from backend_api.viewers.settings import EVERY_KIND, REFRESH_SECONDS, RoomSwitches
 
 
@@ -39,3 +43,45 @@ async def test_a_clock_that_was_set_back_does_not_keep_changes_away(mongo, clock
     clock.at -= 3_600
     await here.switch("auction:a", True)
     assert await there.is_recorded("auction:a") is True
+
+
+async def test_a_switch_during_a_refresh_is_not_undone_by_it(mongo, clock):
+    """What was read before the switch is older than it."""
+    switches = RoomSwitches(mongo, [], clock)
+    await switches.switch("auction:a", False)
+    collection = switches._collection
+
+    class Late:
+        """Reads, and lets the switch happen before it gives what it read."""
+
+        def find(self, query):
+            self.reading = collection.find(query)
+            return self
+
+        async def to_list(self, length):
+            found = await self.reading.to_list(length)
+            switches._collection = collection
+            await switches.switch("auction:a", True)
+            return found
+
+    switches._collection = Late()
+    assert await switches.is_recorded("auction:a") is True
+
+
+async def test_while_the_database_is_away_all_who_ask_fail_together(clock):
+    """One attempt for all: nobody waits for the attempts of others."""
+    attempts = []
+
+    class Away:
+        def find(self, _query):
+            return self
+
+        async def to_list(self, _length):
+            attempts.append(1)
+            await asyncio.sleep(0.01)
+            raise AutoReconnect("away")
+
+    switches = RoomSwitches({SETTINGS: Away()}, [], clock)
+    answers = await asyncio.gather(*(switches.is_recorded("auction:a") for _ in range(50)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {AutoReconnect}
+    assert len(attempts) == 1

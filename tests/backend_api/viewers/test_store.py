@@ -1,6 +1,7 @@
 """Parts in, history out: the same in the open hour, between its end and its packing, and packed."""
 
 import random
+from datetime import date
 from itertools import groupby
 
 import pytest
@@ -42,7 +43,8 @@ async def test_of_parts_without_a_node_the_first_of_a_minute_wins(viewers, make_
     """A host that reports by hand has one word per minute."""
     sent = {"timestamp": make_part(viewers.clock()).timestamp, "viewer_count": 5, "avg_viewers": 5, "peak_viewers": 9}
     by_hand = make_part(viewers.clock()).model_validate(sent)
-    assert await viewers.take(by_hand, by_hand.model_copy(update={"peak_viewers": 99})) == ["saved", "duplicate"]
+    others = [by_hand.model_copy(update=change) for change in ({"peak_viewers": 99}, {"boot": 2}, {"part": 3})]
+    assert await viewers.take(by_hand, *others) == ["saved", *["duplicate"] * 3]
     assert (await viewers.history()).snapshots[0].peak_viewers == 9
 
 
@@ -214,3 +216,46 @@ async def test_joined_history_equals_a_recount(viewers, make_part):
     summary = (await viewers.history()).summary
     assert (summary.total_snapshots, summary.overall_peak, summary.overall_min) == (200, whole.peak, whole.low)
     assert (summary.overall_avg, summary.viewer_minutes) == (whole.average, whole.received_ms / 60_000)
+
+
+async def test_a_clock_that_ran_ahead_packs_too_early_and_no_minute_is_lost(viewers, make_part):
+    """Another process an hour ahead packs the running hour; what arrives afterwards marks it again."""
+    hour_at = floor_to(viewers.clock(), HOUR)
+    ahead = viewers.other_process(clock=lambda: viewers.clock() + 2 * HOUR)
+    for minute in range(60):
+        viewers.clock.at = hour_at + 60 * minute + 65
+        await viewers.take(make_part(hour_at + 60 * minute, minute))
+        if minute == 30:
+            await ahead.packer.run()
+    viewers.clock.at = hour_at + 2 * HOUR
+    await viewers.packer.run()
+    assert (await viewers.history(resolution="1h")).summary.total_snapshots == 60
+
+
+async def test_a_range_may_reach_beyond_what_is_kept_and_into_the_future(viewers, make_part):
+    """The duration is as asked, the resolution fits what there can be, nothing is read that cannot be."""
+    await viewers.take(make_part(viewers.clock(), 3))
+    history = await viewers.history(first=date(2000, 1, 1), last=date(2100, 12, 31), resolution="1d")
+    assert (history.summary.duration, history.summary.total_snapshots) == (36_890 * 1440, 1)
+    month = await viewers.history(first=date(2026, 11, 21), last=date(2026, 12, 20))
+    assert (month.resolution, month.summary.duration) == ("1m", 30 * 1440)
+
+
+async def test_a_part_that_takes_so_long_that_its_hour_closes_meanwhile_is_packed_after_all(viewers, make_part):
+    """Whether an hour is open is decided when the part is in, not when it came."""
+    hour_at = floor_to(viewers.clock(), HOUR)
+    viewers.clock.at = hour_at + 60
+    await viewers.take(make_part(hour_at, 2))
+    insert = viewers.store._parts.insert_many
+
+    class Slow:
+        async def insert_many(self, *args, **options):
+            viewers.clock.at = hour_at + 2 * HOUR
+            await viewers.packer.run()
+            return await insert(*args, **options)
+
+    viewers.store._parts = Slow()
+    await viewers.take(make_part(hour_at + 60, 7))
+    assert (await viewers.history(resolution="1h")).summary.overall_peak == 7
+    await viewers.packer.run()
+    assert (await viewers.history(resolution="1h")).summary.overall_peak == 7
