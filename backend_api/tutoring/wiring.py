@@ -20,7 +20,8 @@ from backend_api.tutoring.settings import LinkMaker, Rules
 from backend_api.tutoring.store import LessonStore
 from backend_api.tutoring.tracking import Tracking
 
-SWEEP_SECONDS = 60.0
+SWEEP_SECONDS = 20.0
+"""It also brings presence up to date for those who look; a lesson costs it one read, and a write while it is on."""
 DELIVERY_SECONDS = 2.0
 CLOSING_SECONDS = 900.0
 INDEXES: Sequence[Index] = (*people.INDEXES, *store.INDEXES, *months.INDEXES)

@@ -1,4 +1,4 @@
-"""`scripts/up --demo`: a few dozen simulated viewers and listeners over real sockets: the first look shows life."""
+"""`scripts/up --demo`: a few dozen simulated people over real sockets, so that the first look shows life."""
 
 import argparse
 import asyncio
@@ -9,11 +9,14 @@ import random
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import socketio
 from socketio.exceptions import SocketIOError
 
+from scripts.stack import keyring
+from scripts.stack.demo_school import LEARNERS, STUDENTS, School, learner, student
 from scripts.stack.links import DEMO_AUCTIONS, DEMO_CHANNEL
 
 VIEWERS = 36
@@ -85,13 +88,16 @@ async def viewer(url: str, seed: int) -> None:
             await visit(url, f"demo-{seed % PEOPLE}", choose_room(dice, loop.time()), dice)
 
 
-async def run(url: str) -> None:
+async def run(url: str, school: School | None) -> None:
     """Runs until SIGTERM or SIGINT; then everybody leaves."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = [_task(viewer(url, seed)) for seed in range(VIEWERS)]
     tasks += [_task(listener(url, seed)) for seed in range(LISTENERS)]
+    if school is not None:
+        tasks += [_task(student(school, name, seed)) for seed, name in enumerate(STUDENTS)]
+        tasks += [_task(learner(school, name, seed)) for seed, name in enumerate(LEARNERS)]
     await stop.wait()
     for task in tasks:
         task.cancel()
@@ -105,9 +111,16 @@ def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--presence", required=True, metavar="URL")
+    parser.add_argument("--backend", required=True, metavar="URL")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the stack's folder, where its own secrets are in use")
     # The client library reports every refused connection with a traceback; here that is a retry.
     logging.disable(logging.CRITICAL)
-    asyncio.run(run(parser.parse_args().presence))
+    options = parser.parse_args()
+    school = None
+    if options.data is not None:
+        own = keyring.load(options.data)
+        school = School(options.backend, options.presence, own.api_key, own.token_secret)
+    asyncio.run(run(options.presence, school))
     return 0
 
 
