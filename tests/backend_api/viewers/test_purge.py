@@ -1,6 +1,10 @@
 """What goes, when, and how quietly."""
 
+import time
 from dataclasses import replace
+
+import pytest
+from pymongo import MongoClient
 
 from backend_api.viewers.documents import DAYS, HOURS, MARKS, PARTS, ROOMS
 from backend_api.viewers.purge import REST_FACTOR, Purge
@@ -61,3 +65,18 @@ async def test_changed_settings_govern_what_is_already_there(viewers_once, make_
 
 async def _no_sleep(_seconds):
     pass
+
+
+@pytest.mark.parametrize(("days", "left"), [(7, [1, 1, 1, 1]), (9, [0, 1, 1, 1]), (91, [0, 0, 1, 1]), (732, [0] * 4)])
+async def test_where_there_are_ttl_indexes_they_remove_the_same(
+    open_mongo, viewers_on, clock, make_part, embedded_url, days, left
+):
+    """By the database's own clock, without the purge."""
+    clock.at = time.time() - days * DAY
+    viewers = await viewers_on(open_mongo(embedded=False), clock).ensure()
+    await viewers.take(make_part(clock.at))
+    clock.at += 7_200
+    await viewers.packer.run()
+    with MongoClient(embedded_url) as client:
+        client.admin.command("secantusAdmin.pruneTtl")
+    assert await sizes(viewers) == left
