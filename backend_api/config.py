@@ -1,5 +1,6 @@
 """The backend's settings: its tables of the configuration, and how they must relate to each other."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,14 @@ class TelegramSettings(Section):
     base_url: HttpUrl = "https://api.telegram.org"
 
 
+class ListeningSettings(Section):
+    """Listening over HTTP, and where listeners are: by a MaxMind database, where there is one."""
+
+    guest_sessions_per_address: Annotated[int, Field(ge=1)] = 200
+    guest_starts_per_minute: Annotated[int, Field(ge=1)] = 60
+    places_file: Path | None = None
+
+
 class TutoringSettings(Section):
     """Links to lessons. A meeting host stands for its subdomains too, `currency` for rates without a package."""
 
@@ -88,6 +97,7 @@ class BackendSettings(HttpSettings):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     mongo: MongoSettings = MongoSettings()
     viewers: ViewersSettings = ViewersSettings()
+    listening: ListeningSettings = ListeningSettings()
     telegram: TelegramSettings = TelegramSettings()
     tutoring: TutoringSettings = TutoringSettings()
     stream: StreamSettings = StreamSettings()

@@ -18,8 +18,8 @@ from backend_api.db import Index, Mongo
 from backend_api.jobs import Job
 from backend_api.listening.calls import ListeningCalls
 from backend_api.listening.channels import Channels
-from backend_api.listening.devices import describe
 from backend_api.listening.limits import GuestLimits
+from backend_api.listening.places import Places
 from backend_api.listening.rollups import INDEXES as LISTENING_INDEXES
 from backend_api.listening.rollups import PERIOD_SECONDS, Rollups
 from backend_api.listening.routes import table as listening_table
@@ -133,16 +133,18 @@ def sessions(parts: Parts) -> Feature:
         Job("sweep", sweep.PERIOD_SECONDS, often.run),
         Job("sweep lessons", sweep.LESSONS_PERIOD_SECONDS, seldom.run),
     ]
-    return Feature(sessions_table, [IntervalIntake(store, describe, parts.registry)], jobs, SESSION_INDEXES)
+    places = Places(parts.settings.backend.listening.places_file)
+    return Feature(sessions_table, [IntervalIntake(store, places.describe, parts.registry)], jobs, SESSION_INDEXES)
 
 
 def listening(parts: Parts) -> Feature:
     """Listening to stations."""
-    store, now = _session_store(parts), parts.now
+    store, now, settings = _session_store(parts), parts.now, parts.settings.backend.listening
     source, rollups = Source(store), Rollups(parts.mongo, now)
-    channels, limits = Channels(parts.mongo, parts.settings.backend.timezone), GuestLimits()
+    channels, places = Channels(parts.mongo, parts.settings.backend.timezone), Places(settings.places_file)
+    limits = GuestLimits(settings.guest_sessions_per_address, settings.guest_starts_per_minute)
     secrets = token_secrets(parts.settings.internal.keys().values())
-    services = (ListeningCalls(store, secrets, limits, now), Station(source, rollups, channels), channels)
+    services = (ListeningCalls(store, secrets, limits, places, now), Station(source, rollups, channels), channels)
 
     async def roll_up() -> None:
         await rollups.run(source)

@@ -8,6 +8,7 @@ from typing import Final
 from backend_api.contract.session_tokens import SessionClaims, check, issue
 from backend_api.listening.devices import device_of
 from backend_api.listening.limits import GuestLimits
+from backend_api.listening.places import Places
 from backend_api.nodes.leases import Leases
 from backend_api.service.access import Caller, Nobody, User
 from backend_api.service.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
@@ -23,9 +24,15 @@ class ListeningCalls:
     """What the three calls do."""
 
     def __init__(
-        self, store: SessionStore, secrets: Sequence[bytes], limits: GuestLimits, now: Callable[[], float]
+        self,
+        store: SessionStore,
+        secrets: Sequence[bytes],
+        limits: GuestLimits,
+        places: Places,
+        now: Callable[[], float],
     ) -> None:
         self._store = store
+        self._places = places
         self._secrets = secrets
         self._limits = limits
         self._now = now
@@ -40,6 +47,7 @@ class ListeningCalls:
         subject = f"u:{user}" if user else f"g:{listener_id}" if listener_id else ""
         claims = SessionClaims(KIND, token_urlsafe(16), now, subject, target)
         facts = _facts(claims) | {"listener": listener_id, "device": device_of(agent) if agent else None}
+        facts |= self._places.of(address)
         (record,) = await self._store.merge([beats.started(claims.session_id, KIND, facts, now)])
         if user is None:
             self._limits.heard(address, claims.session_id, now)

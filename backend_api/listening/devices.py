@@ -1,7 +1,5 @@
 """What a listener uses, from the user agent: coarse on purpose, and nothing that identifies anybody is kept. Pure."""
 
-from backend_api.contract.sessions import IntervalReport
-
 _KINDS = (
     ("bot", ("bot", "crawl", "spider", "preview")),
     ("speaker", ("alexa", "sonos", "googlehome", "crkey")),
@@ -19,8 +17,3 @@ def device_of(user_agent: str) -> str:
     if "android" in agent and "mobi" not in agent and "mozilla" in agent:
         return "tablet"
     return next((kind for kind, signs in _KINDS if any(sign in agent for sign in signs)), "other")
-
-
-def describe(report: IntervalReport) -> dict[str, str]:
-    """The device, as a fact of the session; the user agent itself is not kept."""
-    return {"device": device_of(report.user_agent)} if report.user_agent else {}

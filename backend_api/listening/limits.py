@@ -4,16 +4,11 @@ from collections import deque
 
 from backend_api.contract.sessions import TIMINGS
 
-SESSIONS_PER_ADDRESS = 200
-STARTS_PER_MINUTE = 60
-
 
 class GuestLimits:
     """Starts within the last minute, and sessions that were begun or heard of within the silence time."""
 
-    def __init__(
-        self, sessions_per_address: int = SESSIONS_PER_ADDRESS, starts_per_minute: int = STARTS_PER_MINUTE
-    ) -> None:
+    def __init__(self, sessions_per_address: int, starts_per_minute: int) -> None:
         self._most_sessions = sessions_per_address
         self._most_starts = starts_per_minute
         self._starts: dict[str, deque[float]] = {}
