@@ -10,7 +10,7 @@ const REFRESH_MS = 15_000;
 export const STATUS_WORDS = {
   pending: 'Sent', active: 'Active', ended: 'Ended', timeout: 'Timed out', cancelled: 'Cancelled',
 };
-export const END_WORDS = { button: 'End button', pageClose: 'Page closed', timeout: 'Silence' };
+export const END_WORDS = { button: 'End button', pageClose: 'page closed' };
 
 /** Runs `load` now, with each new token and every 15 s while the page is looked at. Gives back a way to run it again. */
 export function keepLoaded(load) {

@@ -43,7 +43,7 @@ function studentRow(one, names) {
 }
 
 function sessionRow(session) {
-  const actions = make('td', { class: 'row' });
+  const actions = make('div', { class: 'row' });
   if (session.sessionStatus === 'pending') {
     actions.append(action('Send again', 'POST', `/api/teachers/links/${session.id}/resend`, 'Sent again.'));
     actions.append(action('Cancel', 'DELETE', `/api/teachers/links/${session.id}`, 'Cancelled.'));
@@ -51,7 +51,7 @@ function sessionRow(session) {
   return make(
     'tr', {}, make('th', { scope: 'row' }, session.studentName), cell(STATUS_WORDS[session.sessionStatus]),
     cell(DELIVERY_WORDS[session.delivered]), cell(formatMoment(session.clickedAt)), cell(formatMoment(session.sessionEndedAt)),
-    right(session.sessionDurationMinutes === null ? '–' : String(session.sessionDurationMinutes)), actions,
+    right(session.sessionDurationMinutes === null ? '–' : String(session.sessionDurationMinutes)), make('td', {}, actions),
   );
 }
 

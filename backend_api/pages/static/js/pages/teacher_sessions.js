@@ -51,18 +51,25 @@ function row(session) {
     button.addEventListener('click', () => openFor(session));
     place.append(button);
   }
-  const status = STATUS_WORDS[session.sessionStatus] + (session.sessionStatus === 'active' && !session.present ? ', away' : '');
   const last = session.corrections.at(-1);
   const length = last ? `${formatSeconds(last.durationSeconds)} (was ${formatSeconds(session.durationSeconds)})` : formatSeconds(session.durationSeconds);
   return make(
     'tr', { ...(last && { title: `${last.by}: ${last.reason}` }) },
-    make('th', { scope: 'row' }, session.teacherName), cell(session.studentName), cell(status), cell(formatMoment(session.clickedAt)),
+    make('th', { scope: 'row' }, session.teacherName), cell(session.studentName), cell(statusWords(session)), cell(formatMoment(session.clickedAt)),
     cell(formatMoment(session.sessionEndedAt)), right(length), right(formatSeconds(session.seenSeconds)),
-    cell(END_WORDS[session.endReason] ?? '–'), cell(session.packageName || session.packageId || '–'), right(rate(session)), place,
+    cell(terms(session)), place,
   );
 }
 
-const rate = ({ packageRate, currency, rateUnit }) => (packageRate === null ? '–' : `${packageRate} ${currency} per ${rateUnit}`);
+function statusWords({ sessionStatus, present, endReason }) {
+  if (sessionStatus === 'active' && !present) return 'Active, away';
+  return sessionStatus === 'ended' ? `Ended: ${END_WORDS[endReason]}` : STATUS_WORDS[sessionStatus];
+}
+
+function terms({ packageName, packageId, packageRate, currency, rateUnit }) {
+  if (packageRate === null) return '–';
+  return [packageName || packageId, `${packageRate} ${currency}/${rateUnit}`].filter(Boolean).join(', ');
+}
 
 function groupRow({ name, sessions, totalMinutes }) {
   return make('tr', {}, make('th', { scope: 'row' }, name), right(formatCount(sessions)), right(formatAverage(totalMinutes)));
