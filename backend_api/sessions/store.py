@@ -66,10 +66,6 @@ class SessionStore:
 
         return list(await asyncio.gather(*map(one, by_id.values())))
 
-    async def settle(self, session: Session, leases: Leases) -> Record:
-        """End an active session whose time has come; as any report, this may be repeated."""
-        return await self._merge(session, leases)
-
     async def active(self, kind: SessionKind, **facts: str) -> list[Record]:
         """The active sessions of a kind with these facts, judged now."""
         leases, now = await self._leases(), self._now()

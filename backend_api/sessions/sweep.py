@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 
 from backend_api.contract.sessions import SessionKind
 from backend_api.nodes.store import NodeStore
-from backend_api.sessions.lifecycle import judge
+from backend_api.sessions.lifecycle import Session, judge
 from backend_api.sessions.store import SessionStore
 
 PERIOD_SECONDS = 10.0
 LESSONS_PERIOD_SECONDS = 180.0
 REST_EVERY = 200
 """After so many sessions others get a turn."""
+TOGETHER = 100
+"""So many are ended at once."""
 
 
 class Sweep:
@@ -28,11 +30,16 @@ class Sweep:
     async def run(self) -> None:
         leases = await self._nodes.leases()
         for kind in self._kinds:
+            over: list[Session] = []
             seen = 0
             async for session in self._store.each_active(kind):
-                if judge(session, leases, self._now()).status != "active":
-                    await self._store.settle(session, leases)
                 seen += 1
+                if judge(session, leases, self._now()).status != "active":
+                    over.append(session)
                 if seen % REST_EVERY == 0:
                     await asyncio.sleep(0)
+                if len(over) == TOGETHER:
+                    await self._store.merge(over)
+                    over = []
+            await self._store.merge(over)
         await self._nodes.forget()
