@@ -172,3 +172,13 @@ def test_durations_are_the_truth_within_a_second_and_five_at_a_kill(seed):
     unharmed = [name for name in world.truth if name not in world.kills]
     for name in unharmed:
         assert records[name].end_at == pytest.approx(world.truth[name][-1][1], abs=1)
+
+
+def test_a_session_is_over_its_limit_after_twelve_hours_on_every_socket_that_carries_it():
+    """Lessons and calls have none."""
+    intervals = node()
+    intervals.open("a", CLAIMS, "i1", {}, T)
+    intervals.open("b", CLAIMS._replace(session_id="s2", started_at=T + 60), "i2", {}, T + 60)
+    intervals.open("c", CLAIMS._replace(kind="study", session_id="s3"), "i3", {}, T)
+    assert intervals.over_limit(T + 12 * 3600 - 1) == []
+    assert intervals.over_limit(T + 12 * 3600) == ["a"]
