@@ -114,7 +114,7 @@ class SessionPath(Wire):
 
 
 class CallInfo(Wire):
-    """A call and who is or was in it."""
+    """A call, the last time it was held, and who is or was in it then."""
 
     call_id: str
     active: bool

@@ -6,7 +6,7 @@ from backend_api.contract.wire import at
 from backend_api.service.access import Caller, Internal, User, admin, internal, unchecked, user
 from backend_api.service.errors import FieldError, Forbidden, Unprocessable
 from backend_api.service.routes import RouteTable
-from backend_api.sessions.statistics import split_days
+from backend_api.sessions.statistics import WholeSpan, split_days, total
 from backend_api.study.calls import spans_of_call
 from backend_api.study.intake import WebhookIntake
 from backend_api.study.messages import (
@@ -29,7 +29,7 @@ from backend_api.study.messages import (
     shown,
     tracked,
 )
-from backend_api.study.rows import Manual, Row, call_seconds, hours_by_day
+from backend_api.study.rows import Manual, Row, call_spans, hours_by_day, within
 from backend_api.study.tracking import StudyTracking
 from backend_api.study.webhook import MAX_BODY_BYTES, Headers
 
@@ -113,24 +113,25 @@ async def daily(*, query: DailyQuery, caller: Caller, now: float, tracking: Stud
 
 
 @table.get(
-    "/api/study-sessions/calls/{callId}", allow=(user, internal("read")), summary="A call and who is or was in it"
+    "/api/study-sessions/calls/{callId}",
+    allow=(user, internal("read")),
+    summary="A call, the last time it was held, and who is or was in it",
 )
 async def read_call(*, path: CallPath, caller: Caller, now: float, tracking: StudyTracking) -> CallInfo:
     found, facts = await tracking.of_call(path.call_id, now - _CALL_SECONDS, now + 1)
     if not _sees_all(caller) and not any(row.user_id == _whose(caller, None) for row in found):
         raise Forbidden("Only who was in the call may look at it.")
-    spans = spans_of_call(facts)
-    starts = [row.joined_at for row in found] + [start for start, _ in spans]
-    ends = [row.left_at for row in found] + [end for _, end in spans]
-    known = [end for end in ends if end is not None]
-    is_active = any(end is None for end in (ends if not spans else [spans[-1][1]]))
+    spans = call_spans(facts, found, now)
+    latest = spans[-1:]
+    present = [row for row in found if within(row, latest, now) or row.left_at is None]
+    is_active = spans_of_call(facts)[-1][1] is None if spans_of_call(facts) else any(r.left_at is None for r in present)
     return CallInfo(
         call_id=tracking.short(path.call_id),
         active=is_active,
-        started_at=at(min(starts)) if starts else None,
-        ended_at=at(max(known)) if known and not is_active else None,
-        duration_seconds=call_seconds(facts, found, now),
-        participants=sorted({row.user_id for row in found}),
+        started_at=at(latest[0][0]) if latest else None,
+        ended_at=at(latest[0][1]) if latest and not is_active else None,
+        duration_seconds=total(latest),
+        participants=sorted({row.user_id for row in present}),
     )
 
 
@@ -149,12 +150,19 @@ async def active_calls(*, query: UserQuery, caller: Caller, now: float, tracking
 
 
 async def _with_calls(found: list[Row], tracking: StudyTracking, now: float) -> list[StudySession]:
-    """Each session with the duration of its whole call, the same for everybody in it."""
-    seconds: dict[str, int] = {}
+    """Each session with the duration of the call it was part of, the same for everybody in it."""
+    spans: dict[str, list[WholeSpan]] = {}
     for call_id in {row.call_id for row in found}:
-        everybody, facts = await tracking.of_call(call_id, now - _CALL_SECONDS, now + 1)
-        seconds[call_id] = call_seconds(facts, everybody, now)
-    return [shown(row, seconds[row.call_id]) for row in found]
+        facts = await tracking.facts(call_id)
+        everybody = [] if facts.opened else (await tracking.of_call(call_id, *_around(found, call_id, now)))[0]
+        spans[call_id] = call_spans(facts, everybody, now)
+    return [shown(row, total(within(row, spans[row.call_id], now))) for row in found]
+
+
+def _around(found: list[Row], call_id: str, now: float) -> tuple[float, float]:
+    """The time in which these sessions of the call lie."""
+    own = [row for row in found if row.call_id == call_id]
+    return min(row.joined_at for row in own), max(row.left_at or now for row in own) + 1
 
 
 def _sees_all(caller: Caller) -> bool:

@@ -72,10 +72,16 @@ def rows(
     return sorted(found, key=lambda row: (-row.joined_at, row.id))
 
 
-def call_seconds(facts: Facts, known: Iterable[Row], now: float) -> int:
-    """How long the call was on: by the provider where it says so, else while anybody was in it."""
-    spans: list[Span] = [(start, now if end is None else end) for start, end in spans_of_call(facts)]
-    return total(whole(union(spans)) if spans else whole_union(piece for row in known for piece in row.pieces))
+def call_spans(facts: Facts, known: Iterable[Row], now: float) -> list[WholeSpan]:
+    """When a call was on: by the provider where it says so, else while anybody was in it; a call may be held again."""
+    told: list[Span] = [(start, now if end is None else end) for start, end in spans_of_call(facts)]
+    ours: list[Span] = [piece for row in known for piece in row.pieces]
+    return whole(union(told)) if told else whole(union(ours, bridge_seconds=SLACK_SECONDS))
+
+
+def within(row: Row, spans: Iterable[WholeSpan], now: float) -> list[WholeSpan]:
+    """The spans of the call that a session lies in, at least in part."""
+    return [span for span in spans if row.joined_at <= span[1] and (row.left_at or now) >= span[0]]
 
 
 def hours_by_day(known: Iterable[Row], start_at: int, end_at: int, zone: ZoneInfo) -> dict[str, int]:

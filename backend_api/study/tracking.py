@@ -80,6 +80,10 @@ class StudyTracking:
         if call_id is not None:
             await self._study.expect(self.short(call_id), self._now())
 
+    async def facts(self, call_id: str) -> Facts:
+        """What the provider said about a call."""
+        return await self._study.call(self.short(call_id))
+
     async def of_user(self, user_id: str, start_at: float, end_at: float) -> list[Row]:
         """A user's sessions that lie in the range, at least in part."""
         early, now = start_at - LONGEST_SECONDS, self._now()

@@ -62,8 +62,8 @@ class LessonPath(Wire):
 
 
 def teacher_of(caller: Caller) -> str | None:
-    """The teacher that a user is; None for admins and services, who act for any. Forbidden for a teacher without id."""
-    if isinstance(caller, Internal) or (isinstance(caller, User) and caller.claims.is_admin):
+    """The teacher that a user is; None for services, who act for any. Forbidden for a teacher without an id."""
+    if isinstance(caller, Internal):
         return None
     if not isinstance(caller, User) or caller.claims.teacher_id is None:
         raise Forbidden("The token does not say which teacher this is.")
