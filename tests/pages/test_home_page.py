@@ -44,7 +44,7 @@ async def test_rooms_that_are_live_and_rooms_with_history_are_listed(visit, serv
     page = await visit("/", token=services.token("admin"))
     for name, count in ((room, "1"), (past, "0")):
         row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name, exact=True))
-        assert await row.get_by_role("cell").all_inner_texts() == [count, count, "Live · History"]
+        await expect(row.get_by_role("cell")).to_have_text([count, count, "Live · History"], use_inner_text=True)
     await page.get_by_role("link", name=f"{past} history").click()
     await expect(page.locator('dd[data-show="peak"]')).to_have_text("1")
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tests.benchmarks.engine.measure import FULL, QUICK, STEPS, Figures, fitting, measure
 from tests.benchmarks.engine.peers import BUN, FLOOR, NODE, OURS, UWS, build, install, peers
+from tests.benchmarks.engine.tls import rss_per_socket_kib
 
 ROWS = [
     ("RSS per idle socket, KiB", "rss_kib", "{:.1f}"),
@@ -73,6 +74,7 @@ def main() -> None:
                 found[peer.name] = measure(peer, scale, lambda: progress.advance(task))
     console.print(_table(found, [(p.name, p.missing or p.version) for p in chosen], scale.sockets))
     if OURS in found:
+        found[OURS]["tls_kib"] = rss_per_socket_kib(200 if options.quick else 2_000)
         console.print(_ratios(found))
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
     console.print(f"{os.cpu_count()} cores, load averages {load}: CPU of the server's process, one core each.")
@@ -105,6 +107,8 @@ def _ratios(found: dict[str, Figures]) -> Table:
     table.add_row("churn with many rooms, of few", "-", f"{flat:.2f}", "flat", "met" if flat < 1.3 else "MISSED")
     delay = found[OURS]["p99_ms"] - found[OURS]["probe_p99_ms"]
     table.add_row("update p99 less idle probe, ms", "-", f"{delay:.1f}", "50.0", "met" if delay <= 50 else "MISSED")
+    tls = found[OURS]["tls_kib"]
+    table.add_row("RSS per socket with TLS, KiB", "-", f"{tls:.1f}", "32.0", "met" if tls <= 32 else "MISSED")
     return table
 
 

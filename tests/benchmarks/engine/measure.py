@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tests.benchmarks.engine.peers import CACHE, Peer
 
-PING_INTERVAL_SECONDS = 5
 ANNOUNCED_INTERVAL_SECONDS = 25
 SETTLE_SECONDS = 0.25
 
@@ -27,10 +26,11 @@ class Scale:
     paced_seconds: int
     idle_seconds: int
     many_rooms: int
+    ping_interval_seconds: int
 
 
-FULL = Scale(10_000, 3_000, 5_000, 500_000, 5, 20, 50_000)
-QUICK = Scale(1_500, 300, 1_000, 30_000, 1, 5, 7_500)
+FULL = Scale(10_000, 3_000, 5_000, 500_000, 5, 25, 50_000, 8)
+QUICK = Scale(1_200, 240, 1_000, 20_000, 1, 4, 6_000, 1)
 
 
 def fitting(scale: Scale, say: Callable[[str], None]) -> Scale:
@@ -73,9 +73,9 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(peer: Peer) -> Iterator[Run]:
+def running(peer: Peer, ping_interval_seconds: int = ANNOUNCED_INTERVAL_SECONDS) -> Iterator[Run]:
     pinned = ["taskset", "-c", "0"] if (os.cpu_count() or 1) > 1 else []
-    command = [*pinned, *peer.command, "0", str(PING_INTERVAL_SECONDS)]
+    command = [*pinned, *peer.command, "0", str(ping_interval_seconds)]
     pipe = subprocess.PIPE
     server = subprocess.Popen(command, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=peer.environment)
     load = None
@@ -98,7 +98,7 @@ Figures = dict[str, float]
 def measure(peer: Peer, scale: Scale, step: Callable[[], None]) -> Figures:
     """Every figure of one server. Microseconds are CPU of the server; `step` is called STEPS times."""
     found: Figures = {}
-    with running(peer) as run:
+    with running(peer, scale.ping_interval_seconds) as run:
         for part in (_sockets, _storm, _rooms, _delivery):
             part(run, scale, found)
             step()
@@ -125,7 +125,7 @@ def _sockets(run: Run, scale: Scale, found: Figures) -> None:
         found["pings_per_cpu_second"] = said["pings"] / cpu if cpu else 0
     cpu, _ = run.tell("churn", scale.churn)
     found["churn_us"] = cpu / scale.churn * 1e6
-    cpu, _ = run.tell("shut", settle=0.5)
+    cpu, _ = run.tell("shut")
     found["disconnect_us"] = cpu / n * 1e6
 
 
@@ -135,7 +135,7 @@ def _storm(run: Run, scale: Scale, found: Figures) -> None:
     found["storm_us"] = cpu / scale.sockets * 1e6
     found["storm_seconds"] = said["wall"]
     found["failed"] += scale.sockets - said["ready"]
-    run.tell("shut", settle=0.5)
+    run.tell("shut")
 
 
 def _rooms(run: Run, scale: Scale, found: Figures) -> None:
@@ -144,7 +144,7 @@ def _rooms(run: Run, scale: Scale, found: Figures) -> None:
         run.tell("open", scale.sockets, rooms, 1, 5)
         cpu, _ = run.tell("churn", scale.churn)
         found[name] = cpu / scale.churn * 1e6
-        run.tell("shut", settle=0.5)
+        run.tell("shut")
 
 
 def _delivery(run: Run, scale: Scale, found: Figures) -> None:

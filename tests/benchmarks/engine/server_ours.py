@@ -1,6 +1,7 @@
 """The benchmark's server on our engine: rooms as sets, joins acked, updates at most ten a second and room."""
 
 import asyncio
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,14 @@ class Rooms:
         self.update(room)
 
 
+def _tls(files: list[str]) -> ssl.SSLContext | None:
+    if not files:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*files)
+    return context
+
+
 async def main() -> None:
     engine = Engine(EngineSettings(ping_interval_seconds=float(sys.argv[2]) if len(sys.argv) > 2 else 25))
 
@@ -74,7 +83,7 @@ async def main() -> None:
     app = web.Application()
     engine.attach(app)
     quiet_collector()
-    port = await engine.serve(app, "127.0.0.1", int(sys.argv[1]))
+    port = await engine.serve(app, "127.0.0.1", int(sys.argv[1]), ssl_context=_tls(sys.argv[3:]))
     print(f"listening {port}", flush=True)
     await asyncio.Event().wait()
 

@@ -107,6 +107,7 @@ async def one_who_left_while_joining_is_counted_for_ever(run, caplog):
     counted = set()
 
     async def join(sid):
+        run.log.append(("joining", sid))
         await asyncio.sleep(0.1)
         counted.add(sid)
 
@@ -115,7 +116,7 @@ async def one_who_left_while_joining_is_counted_for_ever(run, caplog):
     run.server.on("disconnect", lambda sid, reason: counted.discard(sid))
     raw, _ = await joined(run)
     raw.send('42["join"]')
-    await asyncio.sleep(0.02)
+    await run.log.seen("joining")
     raw.reset()
     await asyncio.sleep(0.3)
     return bool(counted)
