@@ -109,6 +109,7 @@ async function loadCharts() {
   find('[data-hours]').hidden = report.hours.length === 0;
   find('[data-empty="hours"]').hidden = report.hours.length > 0;
   if (report.hours.length > 0) hours.draw(report.hours, { from: now - DAY_SECONDS, to: now });
+  find('.legend').hidden = history.snapshots.length === 0;
   find('[data-viewers]').hidden = history.snapshots.length === 0;
   find('[data-empty="viewers"]').hidden = history.snapshots.length > 0;
   if (history.snapshots.length === 0) return;
@@ -119,7 +120,8 @@ async function loadCharts() {
 
 function showFigures(periods) {
   const [today] = periods;
-  show('today', today.totalListeningTime);
+  // Within the first hour it is seconds that one sees it grow by.
+  show('today', today.totalSeconds < 3_600 ? formatLength(today.totalSeconds) : today.totalListeningTime);
   show('today-note', `${formatCount(today.totalSessions)} sessions`);
   show('active', formatCount(today.activeSessions));
   show('unique', formatCount(today.uniqueListeners));
