@@ -17,7 +17,7 @@ from presence_server.engine.connections import Connections
 from presence_server.engine.packets import BadPacket, decode_payload, encode_payload
 from presence_server.engine.polling import PollingWire
 from presence_server.engine.requests import Facts, asks_for_websocket, facts, merge, query_of
-from presence_server.engine.sockets import TRANSPORT_CLOSE, TRANSPORT_ERROR, Socket
+from presence_server.engine.sockets import TRANSPORT_CLOSE, Socket
 from presence_server.engine.upgrade import accept
 from presence_server.engine.websocket import WebSocket
 
@@ -108,7 +108,7 @@ class HttpRoutes:
 
     def _hung_up(self, socket: Socket, wire: PollingWire) -> None:
         if socket.wire is wire:
-            socket.end(TRANSPORT_CLOSE if socket.alive else TRANSPORT_ERROR)
+            socket.end(TRANSPORT_CLOSE)
             wire.abort()
 
     def _upgrade(self, request: web.Request) -> web.StreamResponse:
@@ -130,7 +130,7 @@ def _detach(request: web.Request, websocket: WebSocket) -> None:
     paused = handler._reading_paused or handler._buffer_paused
     handler.transport = None
     handler.connection_lost(None)
-    if paused:
+    if paused and not websocket.transport.is_closing():
         websocket.transport.resume_reading()
     if tail:
         websocket.data_received(tail)

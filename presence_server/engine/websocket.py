@@ -160,7 +160,8 @@ class WebSocket(asyncio.Protocol):
 
     def hold(self) -> None:
         self._held = True
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def release(self) -> None:
         self._held = False

@@ -28,6 +28,10 @@ def load(data: Path) -> Keyring:
     try:
         values = tomllib.loads(path.read_text())
         return Keyring(**{name: _text(value) for name, value in values.items()})
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise KeyringError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, TypeError, UnicodeDecodeError):
         raise KeyringError(
             f"{path} must hold exactly {', '.join(Keyring._fields)}; move it away to get a new one"

@@ -8,16 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from backend_api.service.layers import LEGACY_NAMES
 from scripts.stack.keyring import Keyring
 
 BACKEND_PORT = 8080
 PRESENCE_PORT = 8090
 
-_OLD_NAMES = {
-    "INTERNAL__API_KEY": "INTERNAL_API_KEY",
-    "PRESENCE__BACKEND__URLS": "BACKEND_API_URL",
-    "BACKEND__PUBLIC_URL": "NEXT_PUBLIC_BASE_URL",
-}
+_OLD_NAMES = {path: name for name, path in LEGACY_NAMES.items()}
 
 
 class Ports(NamedTuple):
@@ -35,12 +32,13 @@ class Configured:
         self._environ = environ
 
     def get(self, name: str) -> Any:
-        """The value of a setting by its environment name (`BACKEND__MONGO__URL`), or None."""
-        for candidate in (name, _OLD_NAMES.get(name, name)):
-            if candidate in self._environ:
-                return self._environ[candidate]
+        """The value of a setting by its environment name, `BACKEND__MONGO__URL`; None where it is unset or empty."""
+        path = tuple(name.lower().split("__"))
+        for variable in (name, _OLD_NAMES.get(path, name)):
+            if self._environ.get(variable):
+                return self._environ[variable]
         value: Any = self._tables
-        for key in name.lower().split("__"):
+        for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
 
@@ -49,11 +47,18 @@ class Configured:
 
 
 def choose_ports(configured: Configured, backend: int | None, presence: int | None) -> Ports:
-    """The command line's ports, else the configured ones, else the defaults."""
+    """The command line's ports, else the configured ones, else the defaults. ValueError for one that is none."""
     return Ports(
-        backend or int(configured.get("BACKEND__PORT") or BACKEND_PORT),
-        presence or int(configured.get("PRESENCE__PORT") or PRESENCE_PORT),
+        backend or _port(configured, "BACKEND__PORT") or BACKEND_PORT,
+        presence or _port(configured, "PRESENCE__PORT") or PRESENCE_PORT,
     )
+
+
+def _port(configured: Configured, name: str) -> int | None:
+    value = configured.get(name)
+    if value is not None and not str(value).isdecimal():
+        raise ValueError(f"{name.lower().replace('__', '.')}: '{value}' is not a port")
+    return None if value is None else int(value)
 
 
 def embeds_mongo(configured: Configured) -> bool:

@@ -1,6 +1,7 @@
 """`scripts/up` as a newcomer meets it: what it prints, what it keeps, how it ends."""
 
 import os
+import signal
 import socket
 import stat
 import time
@@ -89,6 +90,16 @@ def test_a_configuration_that_is_wrong_is_one_clear_line(start_stack, tmp_path):
     stack = start_stack("--config", str(config))
     assert stack.wait_ended() == 78
     assert "prot" in stack.lines[-1]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 1.2])
+def test_ctrl_c_at_any_moment_of_the_start_ends_without_a_traceback(start_stack, seconds):
+    """Whether it is loading, starting or waiting: no traceback, nothing left running."""
+    stack = start_stack()
+    time.sleep(seconds)  # The moment is what is tested.
+    stack.process.send_signal(signal.SIGINT)
+    assert stack.wait_ended() in {0, 130, -signal.SIGINT}
+    assert not [line for line in stack.lines if "Traceback" in line]
 
 
 def test_the_supervisor_killed_outright_leaves_nothing_running(start_stack):

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from scripts.stack import plan
 from scripts.stack.keyring import Keyring
 
@@ -35,6 +37,20 @@ def test_what_the_file_configures_is_not_overridden():
 def test_the_host_applications_old_names_count_as_configured():
     """INTERNAL_API_KEY in the environment keeps the stack from making one up."""
     assert "INTERNAL__API_KEY" not in _environment(environ={"INTERNAL_API_KEY": "x" * 40})
+
+
+@pytest.mark.parametrize("name", ["INTERNAL__API_KEY", "INTERNAL_API_KEY", "AUTH__SECRET"])
+def test_an_empty_variable_counts_as_unset(name):
+    """The programs read it like that, so the stack has to."""
+    assert _environment(environ={name: ""}) == _environment()
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", 1.5, True, [8080]])
+def test_a_configured_port_that_is_none_is_named(value):
+    """The error names the setting, as the programs' own do."""
+    configured = plan.Configured({"backend": {"port": value}}, {})
+    with pytest.raises(ValueError, match=r"backend\.port"):
+        plan.choose_ports(configured, None, None)
 
 
 def test_a_configured_database_url_means_no_embedded_one():

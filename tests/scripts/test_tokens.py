@@ -67,3 +67,10 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path):
     with pytest.raises(keyring.KeyringError, match="move it away"):
         keyring.load_or_make(tmp_path)
     assert (tmp_path / keyring.FILE_NAME).read_text() == "api_key = 1\nother"
+
+
+def test_secrets_that_cannot_be_read_are_one_clear_error(tmp_path):
+    """A folder in the file's place: the error names it."""
+    (tmp_path / keyring.FILE_NAME).mkdir()
+    with pytest.raises(keyring.KeyringError, match="cannot be read"):
+        keyring.load(tmp_path)

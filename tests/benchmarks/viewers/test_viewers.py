@@ -57,14 +57,15 @@ def batch_of(minute_at, dice):
     return parts
 
 
-async def test_parts_stored(bench):
+@pytest.mark.parametrize(("hour", "back_seconds"), [("open hour", 0), ("hour closed long ago", 5 * HOUR)])
+async def test_parts_stored(bench, hour, back_seconds):
     """Signed batches of a thousand parts over HTTP, two at a time, until they are answered, in journal."""
     url, dice = await bench.url(), random.Random(1)
-    now = int(time.time()) // 60 * 60
-    batches = [batch_of(now - 60 * (10 - minute), dice) for minute in range(10)]
+    minute_at = int(time.time() - back_seconds) // 60 * 60
+    different = [batch_of(minute_at, dice) for _ in range(10)]
+    parts = [[part.model_copy(update={"boot": boot}) for part in different[boot % 10]] for boot in range(BATCHES)]
     async with bench.client(url) as client:
-        await client.save_parts(batches[0])  # The hour's marks and the rooms are written once.
-        parts = [[part.model_copy(update={"boot": boot}) for part in batches[boot % 10]] for boot in range(BATCHES)]
+        await client.save_parts(different[0])  # The rooms, and an open hour's marks, are written once.
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def send(batch):
@@ -74,14 +75,13 @@ async def test_parts_stored(bench):
                 assert all(result.status == "saved" for result in results)
                 return time.perf_counter() - started
 
-        before = bench.cpu()
-        started = time.perf_counter()
+        before, started = bench.cpu(), time.perf_counter()
         seconds = await asyncio.gather(*map(send, parts))
         wall = time.perf_counter() - started
     total = BATCHES * MAX_PARTS
     used = [(after - start) / total * 1e6 for after, start in zip(bench.cpu(), before, strict=True)]
     print(
-        f"\n{bench.name}: {total / wall:,.0f} parts stored per second; CPU per part: backend {used[0]:.0f} µs, "
+        f"\n{bench.name}, {hour}: {total / wall:,.0f} parts stored per second; CPU per part: backend {used[0]:.0f} µs, "
         f"database {used[1]:.0f} µs; median batch {statistics.median(seconds) * 1e3:.0f} ms"
     )
 
