@@ -7,7 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.hdrs import EXPECT
 from aiohttp.typedefs import Middleware
 
 from backend_api.service.addresses import Networks
@@ -53,9 +54,8 @@ def build_app(
     around = Surroundings(identify, now, services, trusted_proxies)
     for route in (route for table in tables for route in table.routes):
         endpoint = Endpoint(route, around)
-        app.router.add_route(route.method, route.path, endpoint.handle)
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, endpoint.handle)
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            app.router.add_route(method, route.path, endpoint.handle, expect_handler=expect)
     return app
 
 
@@ -68,8 +68,22 @@ RUNNER_OPTIONS: Mapping[str, Any] = {
 
 
 def request_id_of(request: web.Request) -> str:
-    """The id under which this request is logged and answered."""
+    """The id under which this request is logged and answered: its own where that is fit to be one, else a new one."""
+    if _REQUEST_ID not in request:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        request[_REQUEST_ID] = given if _request_id.fullmatch(given) else uuid4().hex
     return request[_REQUEST_ID]
+
+
+async def expect(request: web.Request) -> web.Response | None:
+    """Answers an Expect header before any middleware runs: go on for `100-continue`, 417 for what nobody knows."""
+    if request.version < HttpVersion11:
+        return None
+    if request.headers[EXPECT].lower() != "100-continue":
+        return problem(417, "Only 100-continue can be expected.", request_id_of(request))
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0
+    return None
 
 
 def content_policy(connect_to: Sequence[str]) -> str:
@@ -82,10 +96,8 @@ def content_policy(connect_to: Sequence[str]) -> str:
 def _observing(metrics: Metrics) -> Middleware:
     @web.middleware
     async def observe(request: web.Request, handler: Serve) -> web.StreamResponse:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        request[_REQUEST_ID] = given if _request_id.fullmatch(given) else uuid4().hex
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request[_REQUEST_ID]):
+        with structlog.contextvars.bound_contextvars(request_id=request_id_of(request)):
             response = await handler(request)
             seconds = time.perf_counter() - started
             log.debug("served", method=request.method, path=request.path, status=response.status, seconds=seconds)

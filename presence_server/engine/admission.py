@@ -27,7 +27,9 @@ class Refusal(NamedTuple):
     def response(self) -> bytes:
         """The whole HTTP answer, for a connection that no HTTP server is behind."""
         body = self.body()
-        reason = {400: "Bad Request", 403: "Forbidden", 503: "Service Unavailable"}[self.status]
+        reason = {400: "Bad Request", 403: "Forbidden", 429: "Too Many Requests", 503: "Service Unavailable"}[
+            self.status
+        ]
         head = f"HTTP/1.1 {self.status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return head.encode() + b"Connection: close\r\n\r\n" + body
 
@@ -39,6 +41,7 @@ BAD_REQUEST = Refusal(400, 3, "Bad request")
 FORBIDDEN = Refusal(403, 4, "Forbidden")
 BAD_VERSION = Refusal(400, 5, "Unsupported protocol version")
 DRAINING = Refusal(503, 3, "Draining")
+CROWDED = Refusal(429, 3, "Too many connections")
 
 
 def refuse_request(query: Query, origin: str, settings: EngineSettings) -> Refusal | None:

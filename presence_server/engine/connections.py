@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from presence_server.engine.deadlines import Deadlines
 from presence_server.engine.requests import Facts
 from presence_server.engine.settings import EngineSettings
-from presence_server.engine.sockets import PING_TIMEOUT, TRANSPORT_ERROR, Socket, Wire
+from presence_server.engine.sockets import PING_TIMEOUT, SERVER_DISCONNECT, TRANSPORT_ERROR, Socket, Wire
 
 if TYPE_CHECKING:
     from presence_server.engine.front import Front
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("presence_server.engine")
 
-GOING_AWAY = 1001
+GOING_AWAY, POLICY = 1001, 1008
 _SLICE, _SLICE_SECONDS = 50, 0.1
 
 
@@ -45,13 +45,36 @@ class Application(Protocol):
         """One of the session's namespaces is left."""
 
 
+class Door(Protocol):
+    """Who may open a session at all; hears of each one's beginning and end."""
+
+    def enter(self, connection: str, facts: Facts) -> bool:
+        """Count a session in; False, and nothing counted, where it may not be opened."""
+
+    def leave(self, connection: str) -> None:
+        """A session that was counted in has ended."""
+
+
+class OpenDoor:
+    """Everybody may come in."""
+
+    def enter(self, connection: str, facts: Facts) -> bool:
+        return True
+
+    def leave(self, connection: str) -> None:
+        pass
+
+
 class Connections:
     """The registry. `sockets` holds the sessions that are alive, by Engine.IO sid."""
 
-    def __init__(self, settings: EngineSettings, sockets: dict[str, Socket], application: Application) -> None:
+    def __init__(
+        self, settings: EngineSettings, sockets: dict[str, Socket], application: Application, door: Door
+    ) -> None:
         self.settings = settings
         self.sockets = sockets
         self.application = application
+        self.door = door
         self.draining = False
         self.websockets: set[WebSocket] = set()
         self.heads: Deadlines[Front] = Deadlines(settings.head_seconds)
@@ -59,6 +82,7 @@ class Connections:
         self.closing: Deadlines[WebSocket] = Deadlines(settings.close_seconds)
         self.slow: Deadlines[WebSocket] = Deadlines(settings.slow_seconds)
         self._unnamed: Deadlines[Socket] = Deadlines(settings.connect_seconds)
+        self._dismissed: Deadlines[Socket] = Deadlines(settings.close_seconds)
         self._pings: Deadlines[Socket] = Deadlines(settings.ping_interval_seconds)
         self._pongs: Deadlines[Socket] = Deadlines(settings.ping_timeout_seconds)
         self._lingering: Deadlines[Socket] = Deadlines(settings.handler_seconds)
@@ -113,6 +137,9 @@ class Connections:
         for socket in self._unnamed.due(now):
             socket.end(TRANSPORT_ERROR)
             socket.wire.refuse(1008, "no CONNECT")
+        for socket in self._dismissed.due(now):
+            socket.end(SERVER_DISCONNECT)
+            socket.wire.abort()
         for socket in self._lingering.due(now):
             socket.cancel()
             self._cancelled.start(socket, now)
@@ -149,8 +176,21 @@ class Connections:
             self._pings.start(socket, self.now())
 
     def named(self, socket: Socket) -> None:
-        """The session has joined its first namespace."""
+        """The session has joined a namespace."""
         self._unnamed.stop(socket)
+
+    def unnamed(self, socket: Socket) -> None:
+        """The session has left its last namespace: it joins another one in time, or goes."""
+        self._unnamed.start(socket, self.now())
+
+    def dismiss(self, socket: Socket) -> None:
+        """Close politely behind what was just sent; a client that stays is cut off when its time is over."""
+        if socket.alive and socket not in self._dismissed:
+            self._dismissed.start(socket, self.now())
+            socket.wire.close(POLICY, "dismissed")
+
+    def dismissed(self, socket: Socket) -> bool:
+        return socket in self._dismissed
 
     def ended(self, socket: Socket) -> None:
         """The session is dead: nothing of it falls due any more, except what is in flight."""
@@ -158,6 +198,8 @@ class Connections:
         self._pings.stop(socket)
         self._pongs.stop(socket)
         self._unnamed.stop(socket)
+        self._dismissed.stop(socket)
+        self.door.leave(socket.sid)
         if socket.waits:
             self.linger(socket)
 

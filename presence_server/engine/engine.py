@@ -13,6 +13,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from presence_server.engine import packets
+from presence_server.engine.connections import Door, OpenDoor
 from presence_server.engine.fanout import Fanout
 from presence_server.engine.front import Front
 from presence_server.engine.http_routes import HttpRoutes
@@ -23,9 +24,9 @@ from presence_server.engine.settings import EngineSettings
 class Engine:
     """A Socket.IO server on a port of its own, with an aiohttp application behind it."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, door: Door | None = None) -> None:
         self.settings = settings
-        self.server = SocketServer(settings)
+        self.server = SocketServer(settings, door or OpenDoor())
         self.fanout = Fanout(self.server.manager)
         self._connections = self.server.connections
         self._runner: web.AppRunner | None = None
@@ -71,8 +72,17 @@ class Engine:
         return list(self._connections.sockets)
 
     def disconnect(self, sid: str, namespace: str = packets.ROOT) -> None:
-        """Make a client leave a namespace for good: it is told, and does not come back by itself."""
+        """Make a client leave a namespace for good: it is told, and does not come back by itself.
+
+        Where that was its last namespace, its connection is closed as well.
+        """
         self.server.drop(sid, namespace)
+
+    def expel(self, connection: str) -> None:
+        """Make a client leave all its namespaces, and close its connection."""
+        socket = self._connections.sockets.get(connection)
+        if socket is not None:
+            self.server.expel(socket)
 
     def stop_listening(self) -> None:
         """Nobody new gets in."""

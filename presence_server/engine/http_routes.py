@@ -6,6 +6,7 @@ from aiohttp import web
 
 from presence_server.engine.admission import (
     BAD_REQUEST,
+    CROWDED,
     DRAINING,
     UNKNOWN_SID,
     Refusal,
@@ -48,9 +49,11 @@ class HttpRoutes:
 
     def _open(self, request: web.Request, origin: str) -> web.StreamResponse:
         connections, settings = self._connections, self._connections.settings
+        sid, known = connections.new_sid(), _facts(request)
+        if not connections.door.enter(sid, known):
+            return _refused(CROWDED, origin)
         wire = PollingWire(settings.write_limit_bytes)
-        sid = connections.new_sid()
-        wire.socket = connections.open(sid, _facts(request), wire)
+        wire.socket = connections.open(sid, known, wire)
         upgrades = ["websocket"] if "websocket" in settings.transports else []
         return _answer(open_packet(sid, upgrades, settings).decode(), origin)
 

@@ -18,7 +18,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from presence_server.engine import packets
-from presence_server.engine.connections import Connections
+from presence_server.engine.connections import Connections, Door
 from presence_server.engine.members import CONNECTED, LEAVING, LEFT, Member, Members, send
 from presence_server.engine.packets import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Assembly, BadPacket, Packet
 from presence_server.engine.settings import EngineSettings
@@ -61,7 +61,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
 
     manager: Members
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, door: Door) -> None:
         super().__init__(
             client_manager=Members(),
             logger=_library_log(),
@@ -75,7 +75,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
             transports=list(settings.transports),
             cors_allowed_origins=sorted(settings.allowed_origins),
         )
-        self.connections = Connections(settings, self.eio.sockets, self)
+        self.connections = Connections(settings, self.eio.sockets, self, door)
         self._arities: dict[Handler, tuple[int, float]] = {}
 
     def _engineio_server_class(self) -> type[EngineServer]:
@@ -112,6 +112,8 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
     def _dispatch(self, socket: Socket, packet: Packet) -> Pending:
         member = _member(socket, packet.namespace)
         if packet.kind == CONNECT:
+            if self.connections.dismissed(socket):
+                raise BadPacket("dismissed")
             if member is not None and member.state != LEFT:
                 raise BadPacket("connected already")
             return self._connect(socket, packet)
@@ -256,14 +258,20 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
             log.exception("a disconnect handler failed")
         if asyncio.iscoroutine(result):
             return self._left_later(member, result)
-        self.manager.remove(member)
+        self._forget(member)
         return None
 
     async def _left_later(self, member: Member, work: Coroutine[Any, Any, Any]) -> None:
         try:
             await work
         finally:
-            self.manager.remove(member)
+            self._forget(member)
+
+    def _forget(self, member: Member) -> None:
+        self.manager.remove(member)
+        socket = member.socket
+        if socket.alive and not any(other.state == CONNECTED for other in socket.members):
+            self.connections.unnamed(socket)
 
     def drop(self, sid: str, namespace: str = packets.ROOT) -> None:
         """Make a client leave a namespace: it is told, and its disconnect handler runs behind what is in flight."""
@@ -273,7 +281,16 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
         member.state = LEFT
         self.manager.deafened(member)
         send(member.socket, packets.encode(DISCONNECT, namespace), [])
-        member.socket.submit(self.left, member, SERVER_DISCONNECT)
+        socket = member.socket
+        socket.submit(self.left, member, SERVER_DISCONNECT)
+        if all(other.state in (LEAVING, LEFT) for other in socket.members):
+            self.connections.dismiss(socket)
+
+    def expel(self, socket: Socket) -> None:
+        """Make a client leave all its namespaces, and close its connection."""
+        for member in socket.members:
+            self.drop(member.sid, member.namespace)
+        self.connections.dismiss(socket)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         self.drop(sid, namespace or packets.ROOT)

@@ -9,6 +9,7 @@ import asyncio
 from presence_server.engine import frames
 from presence_server.engine.admission import (
     BAD_REQUEST,
+    CROWDED,
     DRAINING,
     UNKNOWN_SID,
     Refusal,
@@ -35,6 +36,9 @@ def accept(connections: Connections, transport: asyncio.Transport, key: str, fac
         refusal = _refuse_probe(connections, query.sid, query.transport) if query.sid else None
     if refusal is None and not query.sid:
         refusal = refuse_handshake(query, method="GET", upgrade=True)
+    sid = query.sid or connections.new_sid()
+    if refusal is None and not query.sid and not connections.door.enter(sid, facts):
+        refusal = CROWDED
     if refusal is not None:
         return refusal
     head = _SWITCHING + frames.accept_key(key) + b"\r\n\r\n"
@@ -43,7 +47,6 @@ def accept(connections: Connections, transport: asyncio.Transport, key: str, fac
         transport.write(head)
         websocket.owner = Probe(connections, connections.sockets[query.sid], websocket)
     else:
-        sid = connections.new_sid()
         transport.write(head + frames.frame(frames.TEXT, open_packet(sid, [], connections.settings)))
         websocket.owner = connections.open(sid, facts, websocket)
     transport.set_protocol(websocket)

@@ -104,10 +104,11 @@ async def test_static_files_have_their_type_and_are_sent_once(client, name, kind
 
 
 @pytest.mark.parametrize(
-    "name", ["%2e%2e/routes.py", "..%2froutes.py", "client", "none.js", "client/..%2f..%2froutes.py", "%2fetc%2fpasswd"]
-)
+    "name", ["%2e%2e/routes.py", "..%2froutes.py", "client", "none.js", "client/..%2f..%2froutes.py", "%2fetc%2fpasswd",
+             "x" * 300 + ".css", "a/" * 2_100 + "x.css"]
+)  # fmt: skip
 async def test_nothing_beside_the_static_files_is_served(client, name):
-    """Neither by climbing nor by an absolute path, no folders."""
+    """Neither by climbing nor by an absolute path, no folders, no name that no file could have."""
     answer = await client.get(f"/static/{name}")
     assert answer.status == 404
     assert answer.content_type == "application/problem+json"

@@ -239,3 +239,19 @@ async def test_a_host_that_is_none_is_a_400(send, host):
 async def test_other_headers_in_bytes_that_are_no_text_do_no_harm(send, header):
     """Some are refused, none is an error of ours."""
     assert (await send(get(b"/things/a", header)))[0] in {200, 403}
+
+
+@pytest.mark.parametrize("target", [b"/things/1", b"/nowhere"])
+async def test_an_expectation_that_nobody_knows_is_a_417(send, target, caplog):
+    """Answered with a request id, and nothing unforeseen happens."""
+    status, answer = await send(get(target, b"Expect: foo", b"X-Request-Id: r-1"))
+    assert status == 417
+    assert b"X-Request-Id: r-1" in answer
+    assert (b"application/problem+json" in answer) is (target != b"/nowhere")
+    assert caplog.records == []
+
+
+async def test_a_client_that_waits_for_100_continue_is_told_to_go_on(send):
+    """However it is written."""
+    for expectation in (b"100-continue", b"100-Continue"):
+        assert (await send(post(b"{}", b"Expect: " + expectation)))[0] == 100

@@ -88,9 +88,9 @@ async def hello(request):
 
 
 @contextlib.asynccontextmanager
-async def ours(ssl_context=None, **settings) -> AsyncIterator[Running]:
+async def ours(ssl_context=None, door=None, **settings) -> AsyncIterator[Running]:
     settings.setdefault("close_seconds", 0.3)
-    engine, log, app = Engine(EngineSettings(**settings)), Log(), web.Application()
+    engine, log, app = Engine(EngineSettings(**settings), door), Log(), web.Application()
     register(engine.server, log)
     app.router.add_route("*", "/hello", hello)
     engine.attach(app)
