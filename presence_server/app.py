@@ -27,6 +27,7 @@ from presence_server.checkpoint import Checkpoint
 from presence_server.clock import Clock
 from presence_server.config import PresenceSettings, Root
 from presence_server.courier import Courier
+from presence_server.door import FrontDoor
 from presence_server.draining import drain
 from presence_server.engine import Engine, EngineSettings, quiet_collector
 from presence_server.errors import OutboxRefused
@@ -165,7 +166,8 @@ async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, cloc
 def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, sessions: Carrying) -> _Live:
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
-    engine = Engine(_engine_settings(own, connecting_origins(own.allowed_origins, *urls)))
+    door = FrontDoor(own.limits, own.trusted_proxies, clock.now)
+    engine = Engine(_engine_settings(own, connecting_origins(own.allowed_origins, *urls)), door)
     counter = RoomCounter()
 
     def changed(change: CountChange) -> None:
@@ -174,11 +176,11 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, se
 
     gate = Gate(keys, settings.auth, clock.now)
     rules = Rules(own.limits, frozenset(own.public_kinds))
-    viewers = Viewers(counter, engine, gate, rules, clock, lambda: recorder.epoch, changed)
+    viewers = Viewers(counter, engine, door, gate, rules, clock, lambda: recorder.epoch, changed)
     call_later = asyncio.get_running_loop().call_later
     broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
-    attach(engine.server, viewers, own.trusted_proxies)
-    sessions.attach(engine, counter, changed, gate)
+    attach(engine.server, viewers)
+    sessions.attach(engine, door, counter, changed, gate)
     return _Live(engine, viewers, counter, broadcaster)
 
 

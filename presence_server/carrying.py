@@ -13,6 +13,7 @@ from presence_server.calls import CallDoor, DurationTeller
 from presence_server.clock import Clock
 from presence_server.config import Root
 from presence_server.courier import Courier
+from presence_server.door import FrontDoor
 from presence_server.engine import Engine
 from presence_server.folder import DataFolder
 from presence_server.intervals import Intervals
@@ -44,7 +45,9 @@ class Carrying:
         self.namespaces: list[SessionSockets] = []
         self._teller: DurationTeller | None = None
 
-    def attach(self, engine: Engine, counter: RoomCounter, changed: Callable[[CountChange], None], gate: Gate) -> None:
+    def attach(
+        self, engine: Engine, door: FrontDoor, counter: RoomCounter, changed: Callable[[CountChange], None], gate: Gate
+    ) -> None:
         """Open the namespaces on the engine."""
         own = self._settings.presence
         floor = Floor(
@@ -53,6 +56,7 @@ class Carrying:
             counter=counter,
             changed=changed,
             engine=engine,
+            door=door,
             clock=self._clock,
             secrets=token_secrets(self._settings.internal.keys().values()),
             guests=AddressBook(own.limits.guest_sessions_per_address),
@@ -62,9 +66,9 @@ class Carrying:
         listening = SessionSockets("listening", ListeningDoor(gate).admit, floor)
         tutoring = SessionSockets("tutoring", LessonDoor(link_secrets(keys), self._clock.now).admit, floor)
         study = SessionSockets("study", CallDoor(gate).admit, floor)
-        attach_sessions(engine.server, listening, own.trusted_proxies, end_event="stop", end_reason="stop")
-        attach_sessions(engine.server, tutoring, own.trusted_proxies, end_event="end", end_reason="button")
-        attach_sessions(engine.server, study, own.trusted_proxies, end_event="end", end_reason="stop")
+        attach_sessions(engine.server, listening, end_event="stop", end_reason="stop")
+        attach_sessions(engine.server, tutoring, end_event="end", end_reason="button")
+        attach_sessions(engine.server, study, end_event="end", end_reason="stop")
         self.namespaces = [listening, tutoring, study]
         self._teller = DurationTeller(study, self._clock.now)
 

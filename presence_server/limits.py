@@ -1,4 +1,4 @@
-"""How much one client may ask for: a token bucket per socket, a number of sockets per address. Time is an argument."""
+"""How much one client may ask for: a token bucket a connection, a number of sockets an address. Time is an argument."""
 
 from enum import Enum
 from ipaddress import ip_address
@@ -57,6 +57,10 @@ class AddressBook:
             self._sockets[key] = sockets
         else:
             del self._sockets[key]
+
+    def sockets(self, address: str) -> int:
+        """How many sockets of the address are counted in."""
+        return self._sockets.get(_subscriber(address), 0)
 
     def __len__(self) -> int:
         return len(self._sockets)

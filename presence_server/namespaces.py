@@ -5,17 +5,16 @@ from typing import Any
 
 import socketio
 
-from backend_api.service.addresses import Networks, client_address
 from presence_server.errors import ConnectionRefused
 from presence_server.viewers import Ack, Viewers
 
 
-def attach(server: socketio.AsyncServer, viewers: Viewers, trusted_proxies: Networks) -> None:
+def attach(server: socketio.AsyncServer, viewers: Viewers) -> None:
     """Let the default namespace's events reach `viewers`."""
 
     def connect(sid: str, environ: dict[str, Any], auth: object) -> Coroutine[Any, Any, None] | None:
         try:
-            waiting = viewers.connect(sid, address_of(environ, trusted_proxies), auth)
+            waiting = viewers.connect(sid, auth)
         except ConnectionRefused as refused:
             raise told(refused) from None
         return None if waiting is None else connected_later(waiting)
@@ -54,9 +53,3 @@ def told(refused: ConnectionRefused) -> Exception:
     """A refusal as the client hears it."""
     error: Exception = socketio.exceptions.ConnectionRefusedError(refused.message, {"code": refused.code})
     return error
-
-
-def address_of(environ: dict[str, Any], trusted: Networks) -> str:
-    """The client's address, through the proxies that are trusted."""
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
-    return client_address(environ["REMOTE_ADDR"], [forwarded] if forwarded else [], trusted)

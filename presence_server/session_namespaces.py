@@ -6,16 +6,14 @@ from typing import Any
 import socketio
 
 from backend_api.contract.sessions import Reason
-from backend_api.service.addresses import Networks
 from presence_server.errors import ConnectionRefused
-from presence_server.namespaces import address_of, connected_later, told
+from presence_server.namespaces import connected_later, told
 from presence_server.sessions import Ack, SessionSockets
 
 
 def attach_sessions(
     server: socketio.AsyncServer,
     sessions: SessionSockets,
-    trusted_proxies: Networks,
     *,
     end_event: str,
     end_reason: Reason,
@@ -23,9 +21,8 @@ def attach_sessions(
     """Let the namespace's events reach `sessions`; `end_event` is the one by which a client ends its session."""
 
     def connect(sid: str, environ: dict[str, Any], auth: object) -> Coroutine[Any, Any, None] | None:
-        address, agent = address_of(environ, trusted_proxies), environ.get("HTTP_USER_AGENT", "")
         try:
-            waiting = sessions.connect(sid, address, agent, auth)
+            waiting = sessions.connect(sid, environ.get("HTTP_USER_AGENT", ""), auth)
         except ConnectionRefused as refused:
             raise told(refused) from None
         return None if waiting is None else connected_later(waiting)

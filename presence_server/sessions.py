@@ -19,6 +19,7 @@ from backend_api.contract.wire import at as moment
 from backend_api.contract.wire import rfc3339
 from backend_api.service.tokens import Claims
 from presence_server.clock import Clock
+from presence_server.door import FrontDoor
 from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused
 from presence_server.expiries import Expiries
@@ -73,6 +74,7 @@ class Floor:
     counter: RoomCounter
     changed: Callable[[CountChange], None]
     engine: Engine
+    door: FrontDoor
     clock: Clock
     secrets: Sequence[bytes]
     guests: AddressBook
@@ -101,24 +103,24 @@ class SessionSockets:
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
-    def connect(self, sid: str, address: str, agent: str, auth: object) -> Coroutine[Any, Any, None] | None:
+    def connect(self, sid: str, agent: str, auth: object) -> Coroutine[Any, Any, None] | None:
         """Let a socket in, at once or by the coroutine that is given back. Raises ConnectionRefused, either way."""
         connection = self._floor.engine.connection_of(sid, self.namespace)
+        if self._floor.door.is_beyond(connection):
+            raise ConnectionRefused("too_many_sockets", "Too many connections from this address.")
         wanted = self._admit(auth, connection)
         if not isinstance(wanted, Wanted):
-            return self._connect_later(sid, connection, address, agent, wanted)
-        self._enter(sid, connection, address, agent, wanted)
+            return self._connect_later(sid, connection, agent, wanted)
+        self._enter(sid, connection, agent, wanted)
         return None
 
-    async def _connect_later(
-        self, sid: str, connection: str, address: str, agent: str, waiting: Coroutine[Any, Any, Wanted]
-    ) -> None:
+    async def _connect_later(self, sid: str, connection: str, agent: str, waiting: Coroutine[Any, Any, Wanted]) -> None:
         wanted = await waiting
         if self._floor.engine.is_open(connection):
-            self._enter(sid, connection, address, agent, wanted)
+            self._enter(sid, connection, agent, wanted)
 
-    def _enter(self, sid: str, connection: str, address: str, agent: str, wanted: Wanted) -> None:
-        is_guest = wanted.claims is None
+    def _enter(self, sid: str, connection: str, agent: str, wanted: Wanted) -> None:
+        is_guest, address = wanted.claims is None, self._floor.door.address(connection)
         if is_guest and not self._floor.guests.enter(address):
             raise ConnectionRefused("too_many_sockets", "Too many guests' sessions from this address.")
         details = {**wanted.details, "address": address[:64]} | ({"user_agent": agent[:512]} if agent else {})

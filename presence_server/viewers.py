@@ -14,10 +14,11 @@ from backend_api.service.tokens import Claims
 from presence_server.auth import Gate, Person
 from presence_server.clock import Clock
 from presence_server.config import LimitSettings
+from presence_server.door import FrontDoor
 from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused, Refused
 from presence_server.expiries import Expiries
-from presence_server.limits import AddressBook, Pace, TokenBucket
+from presence_server.limits import Pace
 from presence_server.rooms import CountChange, Counts, RoomCounter
 
 Ack = dict[str, object]
@@ -36,13 +37,11 @@ class Rules(NamedTuple):
 class _Viewer:
     """A connected socket of the namespace."""
 
-    __slots__ = ("address", "bucket", "claims", "connection")
+    __slots__ = ("claims", "connection")
 
-    def __init__(self, connection: str, address: str, claims: Claims | None, bucket: TokenBucket) -> None:
+    def __init__(self, connection: str, claims: Claims | None) -> None:
         self.connection = connection
-        self.address = address
         self.claims = claims
-        self.bucket = bucket
 
 
 class Viewers:
@@ -52,6 +51,7 @@ class Viewers:
         self,
         counter: RoomCounter,
         engine: Engine,
+        door: FrontDoor,
         gate: Gate,
         rules: Rules,
         clock: Clock,
@@ -60,37 +60,35 @@ class Viewers:
     ) -> None:
         self._counter = counter
         self._engine = engine
+        self._door = door
         self._gate = gate
         self._rules = rules
         self._clock = clock
         self._epoch = epoch
         self._changed = changed
-        self._addresses = AddressBook(rules.limits.sockets_per_address)
         self._expiries = Expiries()
         self._viewers: dict[str, _Viewer] = {}
 
-    def connect(self, sid: str, address: str, auth: object) -> Coroutine[Any, Any, None] | None:
+    def connect(self, sid: str, auth: object) -> Coroutine[Any, Any, None] | None:
         """Let a socket in, at once or by the coroutine that is given back. Raises ConnectionRefused, either way."""
         connection = self._engine.connection_of(sid)
+        if self._door.is_beyond(connection):
+            raise ConnectionRefused("too_many_sockets", "Too many connections from this address.")
         person = self._gate.admit(auth, connection)
         if not isinstance(person, Person):
-            return self._connect_later(sid, address, person)
-        self._enter(sid, connection, address, person)
+            return self._connect_later(sid, connection, person)
+        self._enter(sid, connection, person)
         return None
 
-    async def _connect_later(self, sid: str, address: str, waiting: Coroutine[Any, Any, Person]) -> None:
-        connection = self._engine.connection_of(sid)
+    async def _connect_later(self, sid: str, connection: str, waiting: Coroutine[Any, Any, Person]) -> None:
         person = await waiting
         # The client may have gone meanwhile, and its disconnect with it: nobody would ever count it out.
         if self._engine.is_open(connection):
-            self._enter(sid, connection, address, person)
+            self._enter(sid, connection, person)
 
-    def _enter(self, sid: str, connection: str, address: str, person: Person) -> None:
-        if not self._addresses.enter(address):
-            raise ConnectionRefused("too_many_sockets", "Too many connections from this address.")
+    def _enter(self, sid: str, connection: str, person: Person) -> None:
         self._counter.connect(connection, person.viewer_id)
-        bucket = TokenBucket(self._rules.limits.events_at_once, self._clock.now())
-        self._viewers[sid] = _Viewer(connection, address, person.claims, bucket)
+        self._viewers[sid] = _Viewer(connection, person.claims)
         if person.claims is not None:
             self._expiries.add(sid, person.claims.exp_at)
 
@@ -99,7 +97,6 @@ class Viewers:
         viewer = self._viewers.pop(sid, None)
         if viewer is None:
             return
-        self._addresses.exit(viewer.address)
         if viewer.claims is not None:
             self._expiries.remove(sid, viewer.claims.exp_at)
         for change in self._counter.disconnect(viewer.connection):
@@ -123,7 +120,7 @@ class Viewers:
         A client in a hurry is heard all the same, until it floods: only the last state is true, and it has no ack.
         """
         viewer = self._viewers.get(sid)
-        if viewer is None or self._pace(sid, viewer) is Pace.FLOOD:
+        if viewer is None or self._pace(viewer) is Pace.FLOOD:
             return
         match arguments:
             case [{"active": bool(active)}, *_]:
@@ -151,7 +148,7 @@ class Viewers:
             viewer = self._viewers.get(sid)
             if viewer is None:
                 raise Refused("bad_request", "Not connected.")
-            if self._pace(sid, viewer) is not Pace.OK:
+            if self._pace(viewer) is not Pace.OK:
                 raise Refused("slow_down", "Too many events; wait a moment.")
             room = _room_of(arguments)
             change = act(viewer, room)
@@ -178,11 +175,10 @@ class Viewers:
         if not held and self._counter.rooms_of(viewer.connection) >= self._rules.limits.rooms_per_socket:
             raise Refused("too_many_rooms", f"A socket may be in {self._rules.limits.rooms_per_socket} rooms.")
 
-    def _pace(self, sid: str, viewer: _Viewer) -> Pace:
-        limits = self._rules.limits
-        pace = viewer.bucket.take(limits.events_per_second, limits.events_at_once, self._clock.now())
+    def _pace(self, viewer: _Viewer) -> Pace:
+        pace = self._door.pace(viewer.connection)
         if pace is Pace.FLOOD:
-            self._engine.disconnect(sid)
+            self._engine.expel(viewer.connection)
         return pace
 
     def _figures(self, counts: Counts) -> Ack:

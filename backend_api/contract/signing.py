@@ -6,6 +6,7 @@ joined by newlines.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ WINDOW_SECONDS = 300
 """How far a signature's timestamp may be from the receiver's clock, either way."""
 
 _VERSION = "v1"
+_signature = re.compile(_VERSION + "=[0-9a-f]{64}")
 
 
 class SigningKey(NamedTuple):
@@ -43,14 +45,19 @@ def verify(
     keys: Mapping[str, SigningKey], headers: Mapping[str, str], *, method: str, target: str, body: bytes, now: float
 ) -> SigningKey | None:
     """The key that signed this request, or None when the signature is missing, wrong, altered or out of its window."""
-    key = keys.get(headers.get(KEY_ID_HEADER, ""))
-    request_id, stamp = headers.get(ID_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
-    given = headers.get(SIGNATURE_HEADER, "")
-    if key is None or not request_id or not _is_current(stamp, now):
+    key = claimed_key(keys, headers, now)
+    if key is None:
         return None
-    wanted = f"{_VERSION}={_digest(key, request_id, stamp, method, target, body)}"
-    # Bytes: compare_digest refuses text that is not ASCII, and headers may hold any.
-    return key if hmac.compare_digest(wanted.encode(), given.encode("utf-8", "surrogateescape")) else None
+    digest = _digest(key, headers[ID_HEADER], headers[TIMESTAMP_HEADER], method, target, body)
+    return key if hmac.compare_digest(f"{_VERSION}={digest}", headers[SIGNATURE_HEADER]) else None
+
+
+def claimed_key(keys: Mapping[str, SigningKey], headers: Mapping[str, str], now: float) -> SigningKey | None:
+    """The key that a request says it is signed with, before its body is known; None where the headers rule it out."""
+    is_formed = headers.get(ID_HEADER) and _signature.fullmatch(headers.get(SIGNATURE_HEADER, ""))
+    if not is_formed or not _is_current(headers.get(TIMESTAMP_HEADER, ""), now):
+        return None
+    return keys.get(headers.get(KEY_ID_HEADER, ""))
 
 
 def derive_key(api_key: str) -> SigningKey:

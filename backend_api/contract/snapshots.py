@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StrictBool, StringConstraints, field_validator, model_validator
 
 from backend_api.contract.rooms import Room
 from backend_api.contract.wire import Timestamp, Wire, left_out
@@ -12,8 +12,11 @@ SLOTS_PER_MINUTE = 12
 MAX_PARTS = 1_000
 """How many parts one batch may hold."""
 
+_AVERAGE_SLACK = 0.01
+"""Averages have two decimals."""
+
 Count = Annotated[int, Field(ge=0, le=100_000_000, strict=True)]
-Average = Annotated[float, Field(ge=0, le=100_000_000, allow_inf_nan=False)]
+Average = Annotated[float, Field(ge=0, le=100_000_000, allow_inf_nan=False, strict=True)]
 Node = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -25,12 +28,25 @@ class Slot(NamedTuple):
     low: Count
     high: Count
     last: Count
-    viewer_seconds: Average
-    held_seconds: Annotated[float, Field(ge=0, le=SLOT_SECONDS, allow_inf_nan=False)]
+    viewer_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+    held_seconds: Annotated[float, Field(ge=0, le=SLOT_SECONDS, allow_inf_nan=False, strict=True)]
+
+
+def _fault_of(slot: Slot) -> str | None:
+    """What contradicts itself in a slot. Both its times were rounded to milliseconds."""
+    slack = 0.001 * (slot.high + 1)
+    if not slot.low <= min(slot.first, slot.last) <= max(slot.first, slot.last) <= slot.high:
+        return "first and last must lie between low and high"
+    if not slot.low * slot.held_seconds - slack <= slot.viewer_seconds <= slot.high * slot.held_seconds + slack:
+        return "viewerSeconds must lie between low and high times heldSeconds"
+    return None
 
 
 class RoomPart(Wire):
-    """One node's minute of a room that the path names; `timestamp` is any moment of it, None the current minute."""
+    """One node's minute of a room that the path names; `timestamp` is any moment of it, None the current minute.
+
+    (Of a signed request that is the minute in which it was signed.)
+    """
 
     timestamp: Timestamp | None = None
     viewer_count: Count
@@ -53,8 +69,8 @@ class RoomPart(Wire):
         if len(set(seen)) != len(seen):
             raise ValueError("a slot number occurs twice")
         for slot in slots or ():
-            if not slot.low <= min(slot.first, slot.last) <= max(slot.first, slot.last) <= slot.high:
-                raise ValueError(f"slot {slot.number}: first and last must lie between low and high")
+            if (fault := _fault_of(slot)) is not None:
+                raise ValueError(f"slot {slot.number}: {fault}")
         return slots
 
     @model_validator(mode="after")
@@ -63,6 +79,11 @@ class RoomPart(Wire):
             raise ValueError("minViewers must not be above peakViewers")
         if self.avg_viewers > self.peak_viewers:
             raise ValueError("avgViewers must not be above peakViewers")
+        if self.viewer_count > self.peak_viewers:
+            raise ValueError("viewerCount must not be above peakViewers")
+        # With slots the average is theirs, and over a few milliseconds rounding makes it anything.
+        if self.slots is None and (self.min_viewers or 0) > self.avg_viewers + _AVERAGE_SLACK:
+            raise ValueError("minViewers must not be above avgViewers")
         if self.slots is not None and (self.node is None or self.boot is None):
             raise ValueError("slots need node and boot")
         return self
@@ -127,7 +148,7 @@ class History(Wire):
 class RoomSettings(Wire):
     """The switches of a room."""
 
-    enable_viewer_analytics: bool
+    enable_viewer_analytics: StrictBool
 
 
 class LiveCount(Wire):

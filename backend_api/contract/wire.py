@@ -1,10 +1,21 @@
 """How values look on the wire: camelCase names, RFC 3339 times in UTC, two-decimal averages. Owns no message."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Wire(BaseModel):
@@ -41,6 +52,13 @@ def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def _as_text(value: object) -> object:
+    """Numbers, texts that are numbers and bare dates are times to pydantic, not on the wire."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+        return value
+    raise ValueError("must be an RFC 3339 time with an offset, as 2026-11-21T10:00:00Z")
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -49,6 +67,9 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Timestamp = Annotated[
-    AwareDatetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")
+    AwareDatetime,
+    BeforeValidator(_as_text),
+    AfterValidator(_in_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
-"""A moment with an offset; kept in UTC, written as RFC 3339 with `Z`."""
+"""A moment with an offset, read from RFC 3339 (or a datetime); kept in UTC, written with `Z`."""

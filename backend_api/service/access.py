@@ -4,19 +4,28 @@ A route names its rules, `allow=(owner_of_room, admin, internal("read"))`; one t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from backend_api.contract.signing import ALL_SCOPES
 from backend_api.service.errors import Forbidden, Unauthorized
 from backend_api.service.tokens import Claims
 
 
+class Signed(NamedTuple):
+    """What tells a signed request from all others but its own replays; `at` is when it was signed, in Unix seconds."""
+
+    at: int
+    signature: str
+
+
 @dataclass(frozen=True, slots=True)
 class Internal:
-    """Another service of ours. `scopes` are those of the key it used."""
+    """Another service of ours. `scopes` are those of the key it used; `signed` is None where that was the plain one."""
 
     key_id: str
     scopes: frozenset[str]
+    signed: Signed | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

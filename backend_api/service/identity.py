@@ -10,14 +10,23 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from backend_api.contract.signing import ALL_SCOPES, KEY_ID_HEADER, PLAIN_KEY_HEADER, SIGNATURE_HEADER, verify
-from backend_api.service.access import Caller, Internal, Nobody, User
+from backend_api.contract.signing import (
+    ALL_SCOPES,
+    PLAIN_KEY_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    claimed_key,
+    verify,
+)
+from backend_api.service.access import Caller, Internal, Nobody, Signed, User
 from backend_api.service.errors import Unauthorized
 from backend_api.service.jwks import KeySource
 from backend_api.service.settings import AuthSettings, InternalSettings
 from backend_api.service.tokens import Claims, decode
 
 PLAIN_KEY_ID = "plain"
+
+_WRONG_SIGNATURE = "The signature is not valid."
 
 ReadBody = Callable[[], Awaitable[bytes]]
 
@@ -48,9 +57,10 @@ class Identify:
         if len(sent) > 1 or len(headers.getall(sent[0])) > 1:
             raise Unauthorized("Send one credential, not several.")
         if sent == [SIGNATURE_HEADER]:
-            # Strangers are refused before their body is read.
-            known = headers.get(KEY_ID_HEADER) in self._signing_keys
-            return self._by_signature(request, await read_body() if known else b"")
+            # Strangers, and whoever only knows a key's name, are refused before their body is read.
+            if claimed_key(self._signing_keys, headers, self._now()) is None:
+                raise Unauthorized(_WRONG_SIGNATURE)
+            return self._by_signature(request, await read_body())
         if sent == [PLAIN_KEY_HEADER]:
             return self._by_plain_key(headers[PLAIN_KEY_HEADER])
         return await self._by_bearer(headers["Authorization"])
@@ -60,17 +70,18 @@ class Identify:
         return decode(token, await self._keys.keys_for(token), self._auth, self._now())
 
     def _by_signature(self, request: web.BaseRequest, body: bytes) -> Internal:
+        headers = request.headers
         key = verify(
             self._signing_keys,
-            request.headers,
+            headers,
             method=request.method,
             target=request.raw_path,
             body=body,
             now=self._now(),
         )
         if key is None:
-            raise Unauthorized("The signature is not valid.")
-        return Internal(key.id, key.scopes)
+            raise Unauthorized(_WRONG_SIGNATURE)
+        return Internal(key.id, key.scopes, Signed(int(headers[TIMESTAMP_HEADER]), headers[SIGNATURE_HEADER]))
 
     def _by_plain_key(self, given: str) -> Internal:
         if not self._is_plain_key(given):

@@ -7,7 +7,7 @@
 | viewer_days | a room's day | room, day | each hour and its quarters, packed, under the hour's number |
 | viewer_marks | a reason to pack an hour (again) | room, hour, who marked it | |
 | viewer_rooms | a room that has history | room | first minute, latest minute known |
-| room_settings | a room that was switched | room | its switch |
+| room_settings | a room that was switched | room | its switch, the newest signatures that set it |
 
 `r` is the room, `t` the start of what the document is about, `e` its end.
 """

@@ -7,8 +7,8 @@ from typing import Unpack
 from pydantic.alias_generators import to_camel
 
 from backend_api.contract.snapshots import BatchResult, History, Part, Point, RoomPart, RoomSettings, Saved
-from backend_api.contract.wire import Wire
-from backend_api.service.access import admin, internal, owner_of_room
+from backend_api.contract.wire import Wire, at
+from backend_api.service.access import Caller, Internal, Signed, admin, internal, owner_of_room
 from backend_api.service.csv import Cell, Csv
 from backend_api.service.errors import FieldError, Unprocessable
 from backend_api.service.routes import H, Handler, Options, RouteTable
@@ -50,7 +50,10 @@ def _by_auction(handler: Handler) -> Handler:
 
 
 @_of_room(table.post, "/analytics/snapshot", allow=(internal("snapshots"),), summary="Save one part of a minute")
-async def save_part(*, path: RoomPath, body: RoomPart, now: float, intake: Intake) -> Saved:
+async def save_part(*, path: RoomPath, body: RoomPart, caller: Caller, now: float, intake: Intake) -> Saved:
+    signed = _signed(caller)
+    if body.timestamp is None and signed is not None:
+        body = body.model_copy(update={"timestamp": at(signed.at)})  # So that a replay is a duplicate.
     (result,) = await intake.take([Sent(path.room, body)], now)
     match result.status:
         case "invalid":
@@ -91,9 +94,12 @@ async def read_settings(*, path: RoomPath, switches: RoomSwitches) -> RoomSettin
 
 
 @_of_room(table.patch, "/settings", allow=(owner_of_room, admin, internal("admin")), summary="Switch a room")
-async def change_settings(*, path: RoomPath, body: RoomSettings, switches: RoomSwitches) -> RoomSettings:
-    await switches.switch(path.room, body.enable_viewer_analytics)
-    return body
+async def change_settings(
+    *, path: RoomPath, body: RoomSettings, caller: Caller, switches: RoomSwitches
+) -> RoomSettings:
+    signed = _signed(caller)
+    await switches.switch(path.room, body.enable_viewer_analytics, signed and signed.signature)
+    return RoomSettings(enable_viewer_analytics=await switches.is_recorded(path.room))
 
 
 @table.get("/api/v1/rooms", allow=(admin, internal("read")), summary="Rooms that have history")
@@ -104,6 +110,10 @@ async def list_rooms(*, query: RoomsQuery, directory: RoomDirectory) -> KnownRoo
 @table.get("/api/v1/rooms.csv", allow=(admin, internal("read")), summary="Rooms that have history, as a table")
 async def list_rooms_table(*, query: RoomsTableQuery, directory: RoomDirectory) -> Csv:
     return Csv("rooms.csv", _ROOM_COLUMNS, _cells(directory.all(query.prefix, query.q), _ROOM_FIELDS))
+
+
+def _signed(caller: Caller) -> Signed | None:
+    return caller.signed if isinstance(caller, Internal) else None
 
 
 async def _cells(rows: AsyncIterator[Wire], fields: Sequence[str]) -> AsyncGenerator[Sequence[Cell], None]:

@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
+from pymongo.errors import DuplicateKeyError
+
 from backend_api.contract.rooms import kind_of
-from backend_api.db import Mongo
+from backend_api.db import Document, Mongo
 from backend_api.viewers.documents import SETTINGS
 
 REFRESH_SECONDS = 2.0
 """How long another process's change may go unseen here."""
 EVERY_KIND = "*"
+REMEMBERED_SIGNATURES = 100
+"""Changes of one room whose replay is seen to be one; signatures are good for ten minutes at most."""
 
 _OVERLAP = timedelta(minutes=1)
 """Changes are dated before they become visible: those of the last minute are read again."""
@@ -40,11 +44,22 @@ class RoomSwitches:
             await self._refreshed()
         return {room for room in rooms if self._switched.get(room, self._by_kind(room))}
 
-    async def switch(self, room: str, recorded: bool) -> None:
-        """Seen here at once, elsewhere within REFRESH_SECONDS."""
-        change = {"$set": {"a": recorded}, "$currentDate": {"u": True}}
-        await self._collection.update_one({"_id": room}, change, upsert=True)
-        self._switched[room] = self._switched_meanwhile[room] = recorded
+    async def switch(self, room: str, recorded: bool, signature: str | None = None) -> None:
+        """Seen here at once, elsewhere within REFRESH_SECONDS. Of those with the same `signature` only one counts."""
+        which: Document = {"_id": room}
+        change: Document = {"$set": {"a": recorded}, "$currentDate": {"u": True}}
+        if signature is not None:
+            which["s"] = {"$ne": signature}
+            change["$push"] = {"s": {"$each": [signature], "$slice": -REMEMBERED_SIGNATURES}}
+        if await self._changed(which, change):
+            self._switched[room] = self._switched_meanwhile[room] = recorded
+
+    async def _changed(self, which: Document, change: Document) -> bool:
+        try:
+            await self._collection.update_one(which, change, upsert=True)
+        except DuplicateKeyError:  # There is one: made at this very moment, or with this signature.
+            return (await self._collection.update_one(which, change)).matched_count > 0
+        return True
 
     async def _refreshed(self) -> None:
         """All who wait share one read, and its failure: while the database is away nobody queues up behind others."""
@@ -55,7 +70,7 @@ class RoomSwitches:
     async def _refresh(self) -> None:
         started_at, self._switched_meanwhile = self._now(), {}
         since = {} if self._newest is None else {"u": {"$gte": self._newest - _OVERLAP}}
-        changed = await self._collection.find(since).to_list(None)
+        changed = await self._collection.find(since, {"a": 1, "u": 1}).to_list(None)
         self._switched.update({document["_id"]: document["a"] for document in changed})
         # What was switched while this was read is newer than what was read.
         self._switched.update(self._switched_meanwhile)

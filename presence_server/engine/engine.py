@@ -26,7 +26,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings, door: Door | None = None) -> None:
         self.settings = settings
-        self.server = SocketServer(settings, door or OpenDoor())
+        self.server = SocketServer(settings, OpenDoor() if door is None else door)
         self.fanout = Fanout(self.server.manager)
         self._connections = self.server.connections
         self._runner: web.AppRunner | None = None

@@ -19,6 +19,8 @@ from joserfc.jwk import ECKey
 from presence_server.auth import Person
 from presence_server.clock import Clock
 from presence_server.config import LimitSettings
+from presence_server.door import FrontDoor
+from presence_server.engine.requests import Facts
 from presence_server.rooms import RoomCounter
 from presence_server.viewers import Rules, Viewers
 from tests.presence_server.helpers import serving, token, until
@@ -328,8 +330,10 @@ async def test_who_was_waited_for_gets_in_only_if_it_is_still_there(is_open):
             return is_open
 
     counter, rules = RoomCounter(), Rules(LimitSettings(), frozenset(["auction"]))
-    viewers = Viewers(counter, Sockets(), Gate(), rules, Clock(), lambda: "e", lambda _change: None)
-    await viewers.connect("s1", "127.0.0.1", None)
+    door = FrontDoor(rules.limits, (), time.monotonic)
+    door.enter("c1", Facts("", "http", "127.0.0.1", "", "", "", ""))
+    viewers = Viewers(counter, Sockets(), door, Gate(), rules, Clock(), lambda: "e", lambda _change: None)
+    await viewers.connect("s1", None)
     assert counter.connections == len(viewers) == is_open
 
 

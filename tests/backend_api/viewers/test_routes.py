@@ -221,3 +221,23 @@ async def test_a_backend_that_starts_before_its_database_becomes_ready_with_it(
     await api.is_ready()
     with_indexes = await api.data("POST", BATCH, {"snapshots": [PART]})
     assert with_indexes["results"][0]["status"] == "saved"
+
+
+async def test_a_replayed_part_is_a_duplicate_whenever_it_comes(api, clock):
+    """Without a timestamp it is of the minute in which it was signed, by either path."""
+    for path in (SNAPSHOT, SNAPSHOT.replace("auctions/demo", "rooms/auction:other")):
+        send = api.signed("POST", path, MINIMUM)
+        assert await send() == {"saved": True}
+        for _ in range(3):
+            clock.at += 61
+            assert await send() == {"saved": False, "reason": "duplicate"}
+
+
+async def test_a_replayed_switch_undoes_nothing(api, clock):
+    """It is answered with what the switch is now."""
+    on, off = {"enableViewerAnalytics": True}, {"enableViewerAnalytics": False}
+    switch_on = api.signed("PATCH", SETTINGS, on)
+    assert await switch_on() == on
+    assert await api.signed("PATCH", SETTINGS, off)() == off
+    assert await switch_on() == off
+    assert await api.data("GET", SETTINGS) == off

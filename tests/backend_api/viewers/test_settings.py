@@ -6,7 +6,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from backend_api.viewers.documents import SETTINGS
-from backend_api.viewers.settings import EVERY_KIND, REFRESH_SECONDS, RoomSwitches
+from backend_api.viewers.settings import EVERY_KIND, REFRESH_SECONDS, REMEMBERED_SIGNATURES, RoomSwitches
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ async def test_a_switch_during_a_refresh_is_not_undone_by_it(mongo, clock):
     class Late:
         """Reads, and lets the switch happen before it gives what it read."""
 
-        def find(self, query):
-            self.reading = collection.find(query)
+        def find(self, *query):
+            self.reading = collection.find(*query)
             return self
 
         async def to_list(self, length):
@@ -73,7 +73,7 @@ async def test_while_the_database_is_away_all_who_ask_fail_together(clock):
     attempts = []
 
     class Away:
-        def find(self, _query):
+        def find(self, *_query):
             return self
 
         async def to_list(self, _length):
@@ -85,3 +85,34 @@ async def test_while_the_database_is_away_all_who_ask_fail_together(clock):
     answers = await asyncio.gather(*(switches.is_recorded("auction:a") for _ in range(50)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {AutoReconnect}
     assert len(attempts) == 1
+
+
+async def test_a_signed_switch_counts_once(mongo, clock):
+    """Replayed after a later change, signed or not, it changes nothing; every new signature does."""
+    here, there = RoomSwitches(mongo, [], clock), RoomSwitches(mongo, [], clock)
+    await here.switch("auction:a", True, "v1=1")
+    for later in ("v1=2", None):
+        await here.switch("auction:a", False, later)
+        for switches in (here, there):
+            await switches.switch("auction:a", True, "v1=1")
+            assert await switches.is_recorded("auction:a") is False
+    await there.switch("auction:a", True, "v1=3")
+    clock.at += REFRESH_SECONDS
+    assert await here.is_recorded("auction:a") is True
+
+
+async def test_first_switches_at_once_all_count(mongo, clock):
+    """A room that several processes switch for the first time at the same moment is one room, switched."""
+    several = [RoomSwitches(mongo, [], clock) for _ in range(8)]
+    await asyncio.gather(*(each.switch("auction:a", True, f"v1={n}") for n, each in enumerate(several)))
+    found = await mongo[SETTINGS].find_one({"_id": "auction:a"})
+    assert (found["a"], len(found["s"])) == (True, 8)
+
+
+async def test_only_the_newest_signatures_are_kept(mongo, clock):
+    """A room that is switched all day does not grow."""
+    switches = RoomSwitches(mongo, [], clock)
+    for number in range(REMEMBERED_SIGNATURES + 3):
+        await switches.switch("auction:a", True, f"v1={number}")
+    found = await mongo[SETTINGS].find_one({"_id": "auction:a"})
+    assert found["s"] == [f"v1={number}" for number in range(3, REMEMBERED_SIGNATURES + 3)]
