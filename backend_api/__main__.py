@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-from backend_api.app import run
+from backend_api.app import check, run
 from backend_api.config import Root
 from backend_api.service import program
 
-PROGRAM = program.Program(name="backend-api", table="backend", settings=Root, run=run)
+PROGRAM = program.Program(name="backend-api", table="backend", settings=Root, run=run, check=check)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

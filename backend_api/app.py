@@ -49,6 +49,12 @@ async def run(settings: Root, stop: asyncio.Event) -> None:
         await asyncio.sleep(settings.backend.drain_seconds)
 
 
+async def check(settings: Root) -> None:
+    """ConfigError where the database's client cannot be made: a URL or a driver that is none. Connects nowhere."""
+    async with _database(settings.backend):
+        pass
+
+
 @asynccontextmanager
 async def running(settings: Root, *, now: Now = time.time) -> AsyncIterator[Backend]:
     """Starts everything from top to bottom; on leaving, it stops from the bottom to the top.

@@ -18,6 +18,7 @@ import aiohttp
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from yarl import URL
 
+from backend_api.contract.rooms import is_room
 from backend_api.contract.signing import SigningKey, sign
 from backend_api.contract.snapshots import BatchResult, History, Part, RoomPart, RoomSettings, Saved
 from backend_api.contract.wire import rfc3339
@@ -66,7 +67,10 @@ class _Problem(BaseModel):
 
 
 class BackendClient:
-    """Enter it before use. `timeout_seconds` is for one backend's answer; a failing one is followed by the next."""
+    """Enter it before use. `timeout_seconds` is for one backend's answer; a failing one is followed by the next.
+
+    ValueError for a room whose name is none.
+    """
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class BackendClient:
     async def save_part(self, room: str, part: RoomPart) -> Saved:
         """Saves one minute of a room."""
         body = part.model_dump_json(by_alias=True, exclude_none=True).encode()
-        return await self._call(Saved, "POST", f"/api/v1/rooms/{room}/analytics/snapshot", body)
+        return await self._call(Saved, "POST", f"{_path_of(room)}/analytics/snapshot", body)
 
     async def save_parts(self, parts: Sequence[Part]) -> BatchResult:
         """Saves up to MAX_PARTS minutes of any rooms; the results are in the order of the parts."""
@@ -120,16 +124,16 @@ class BackendClient:
         if not any(edges.values()):
             edges = {"timeRange": time_range or "all"}
         query = {**{name: text for name, text in edges.items() if text}, "resolution": resolution}
-        return await self._call(History, "GET", f"/api/v1/rooms/{room}/analytics/viewers", query=query)
+        return await self._call(History, "GET", f"{_path_of(room)}/analytics/viewers", query=query)
 
     async def settings(self, room: str) -> RoomSettings:
         """The switches of a room."""
-        return await self._call(RoomSettings, "GET", f"/api/v1/rooms/{room}/settings")
+        return await self._call(RoomSettings, "GET", f"{_path_of(room)}/settings")
 
     async def set_settings(self, room: str, *, enable_viewer_analytics: bool) -> RoomSettings:
         """Sets the switches of a room and gives what they are now."""
         body = RoomSettings(enable_viewer_analytics=enable_viewer_analytics).model_dump_json(by_alias=True)
-        return await self._call(RoomSettings, "PATCH", f"/api/v1/rooms/{room}/settings", body.encode())
+        return await self._call(RoomSettings, "PATCH", f"{_path_of(room)}/settings", body.encode())
 
     async def _call(
         self, model: type[T], method: str, path: str, body: bytes = b"", query: Mapping[str, str] | None = None
@@ -184,6 +188,12 @@ class BackendClient:
         """The one that answered is asked first from now on."""
         if self._urls[0] != base:
             self._urls.sort(key=lambda url: url != base)
+
+
+def _path_of(room: str) -> str:
+    if not is_room(room):
+        raise ValueError(f"no room: {room!r}")
+    return f"/api/v1/rooms/{room}"
 
 
 def _refusal(answer: Answer) -> BackendError:

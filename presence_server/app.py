@@ -88,7 +88,7 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 1. The folder, for this process alone; a boot number that was never used in it.
         folder = steps.enter_context(DataFolder(own.data_dir))
         clock = Clock(folder.last_boot())
-        folder.keep_boot(clock.boot)
+        folder.keep_first_boot(clock.boot)
         # 2. The keys of users' tokens.
         keys = await steps.enter_async_context(KeySource(settings.auth))
         # 3. The history: first of all what an earlier process left behind.
@@ -97,7 +97,8 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         sessions = await _carry(steps, settings, folder, clock)
         # 4. Rooms and sockets, with nobody in them.
         live = _count(settings, clock, keys, history.recorder, sessions)
-        health = Health({"outbox": _outbox_check(history.outbox), "sessions": sessions.check})
+        troubles = {"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)}
+        health = Health({**troubles, "sessions": sessions.check})
         app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
         # 5. The port.
         url = await _listen(live.engine, app, own)
@@ -227,8 +228,8 @@ async def _close_expired(viewers: Viewers) -> None:
         viewers.close_expired()
 
 
-def _outbox_check(outbox: Outbox) -> Check:
+def _trouble_of(part: Outbox | Recorder) -> Check:
     async def check() -> str | None:
-        return outbox.trouble
+        return part.trouble
 
     return check

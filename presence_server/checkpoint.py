@@ -37,12 +37,21 @@ class Checkpoint:
     def __init__(self, folder: Path, node: str) -> None:
         self._folder = folder
         self._node = node
+        self._broken: Path | None = None
+        """The newest file that could not be added to; nothing goes into it or into an older one any more."""
 
     async def append(self, boot: int, minute_at: int, records: Sequence[Record]) -> None:
-        """Add records to a minute's file; a failure is logged, and what could not be added is a gap."""
+        """Add records to a minute's file; after a failure, which is logged, nothing more is added to that file.
+
+        What comes later would be read as if what is missing had not happened.
+        """
+        path = self._path(boot, minute_at)
+        if self._broken is not None and path <= self._broken:
+            return
         try:
-            await asyncio.to_thread(self._append, boot, minute_at, records)
+            await asyncio.to_thread(self._append, path, boot, minute_at, records)
         except OSError as error:
+            self._broken = path
             log.warning("checkpoint_not_written", reason=str(error))
 
     async def files(self, boot: int, through_minute_at: int | None = None) -> list[Path]:
@@ -52,17 +61,31 @@ class Checkpoint:
         return [path for path in found if last is None or path <= last]
 
     async def remove(self, files: Sequence[Path]) -> None:
-        """Remove files: the outbox has what was in them."""
+        """Remove files: the outbox has what was in them. One that stays is sent again, and known by then."""
         for path in files:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            try:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            except OSError as error:
+                log.warning("checkpoint_not_removed", reason=str(error))
+
+    async def trim(self, files: Sequence[Path], max_bytes: int) -> list[Path]:
+        """Remove the first of these files until the others, which are given back, have at most `max_bytes`."""
+        sizes = await asyncio.to_thread(lambda: [path.stat().st_size if path.exists() else 0 for path in files])
+        excess = sum(sum(sizes[number:]) > max_bytes for number in range(len(files)))
+        await self.remove(files[:excess])
+        return list(files[excess:])
 
     def leftovers(self) -> Iterator[Leftover]:
         """What dead boots left in the folder, oldest first. Blocks; for the start of the program."""
         for path in sorted(self._folder.glob("checkpoint-*.log")):
-            yield Leftover(path, replay(decode(path.read_bytes())))
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                log.warning("leftover_not_read", file=path.name, reason=str(error))
+            else:
+                yield Leftover(path, replay(decode(content)))
 
-    def _append(self, boot: int, minute_at: int, records: Sequence[Record]) -> None:
-        path = self._path(boot, minute_at)
+    def _append(self, path: Path, boot: int, minute_at: int, records: Sequence[Record]) -> None:
         with path.open("ab") as file:
             size = file.tell()
             head = [{"node": self._node, "boot": boot, "minute": minute_at}] if size == 0 else []
@@ -120,17 +143,25 @@ def replay(records: Sequence[Record]) -> list[Part]:
         if "levels" in record
         for room, level in record["levels"].items()
     }
-    through = 0
+    through = _first_slot(records, minute_at)
     changed: dict[str, Any] = {}
     for record in records:
         changed |= record.get("rooms", {})
         if "closed" in record:
-            if through and record["closed"] != through:
+            if through is not None and record["closed"] != through:
                 break
             _replay_slot(record["closed"], changed, minute_at, windows)
             through, changed = record["closed"] + 1, {}
-    parts = (window.part(owner["node"], owner["boot"], min(through, SLOTS_PER_MINUTE)) for window in windows.values())
+    parts = (
+        window.part(owner["node"], owner["boot"], min(through or 0, SLOTS_PER_MINUTE)) for window in windows.values()
+    )
     return [part for part in parts if part is not None]
+
+
+def _first_slot(records: Sequence[Record], minute_at: int) -> int | None:
+    """The slot from which levels are known: it has to be closed first. None where nothing was held before."""
+    known = [record["from"] for record in records if "from" in record]
+    return int((min(known) - minute_at) // SLOT_SECONDS) if known else None
 
 
 def _replay_slot(number: int, changed: Mapping[str, Any], minute_at: int, windows: dict[str, MinuteWindow]) -> None:

@@ -8,11 +8,18 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pydantic import TypeAdapter, ValidationError
+
+from backend_api.contract.snapshots import Node
 from backend_api.service.errors import StartError
+
+_name: TypeAdapter[str] = TypeAdapter(Node)
 
 
 class DataFolder:
@@ -24,11 +31,9 @@ class DataFolder:
 
     def __enter__(self) -> Self:
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StartError(f"presence.data_dir {self.path} cannot be written: {error.strerror}") from None
-        try:
+            with self._writable():
+                self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             # The kernel lets go of it when the process dies, however it dies.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,23 +49,41 @@ class DataFolder:
         if (known := self._read("node")) is None:
             host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:48] or "node"
             known = f"{host}-{secrets.token_hex(4)}"
-            self._write("node", known)
-        return known
+            with self._writable():
+                self._write("node", known)
+        try:
+            return _name.validate_python(known)
+        except ValidationError:
+            raise StartError(f"{self.path / 'node'}: not a name of a node; remove the file for a new one") from None
 
     def last_boot(self) -> int:
         """The highest boot number that was ever kept here; 0 in a new folder."""
         known = self._read("boot")
         return int(known) if known is not None and known.isdecimal() else 0
 
+    def keep_first_boot(self, boot: int) -> None:
+        """Remember the boot number that this process begins with. StartError where that cannot be done."""
+        with self._writable():
+            self.keep_boot(boot)
+
     def keep_boot(self, boot: int) -> None:
-        """Remember a boot number before anything is reported under it."""
+        """Remember a boot number before anything is reported under it. Raises OSError."""
         self._write("boot", str(boot))
 
     def _read(self, name: str) -> str | None:
         try:
-            return (self.path / name).read_text("ascii").strip() or None
+            return (self.path / name).read_text("ascii", "replace").strip() or None
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StartError(f"{self.path / name} cannot be read: {error.strerror}") from None
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StartError(f"presence.data_dir {self.path} cannot be written: {error.strerror}") from None
 
     def _write(self, name: str, text: str) -> None:
         """Durable when this returns, and never half written."""

@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 MAX_UNFILED = 32
 """Bodies of up to a thousand parts that wait for an outbox that refuses; beyond that the oldest is dropped, loudly."""
 
+MAX_LEFT_BYTES = 64 * 1024 * 1024
+"""Checkpoint files whose bodies were dropped stay for the next start, so many bytes of them, the newest."""
+
 _SLICE = 100
 _TICK_LAG_SECONDS = 0.01
 
@@ -56,10 +59,14 @@ class Recorder:
         self._checkpoint = checkpoint
         self._outbox = outbox
         self._sampler = Sampler(node, clock.boot, clock.now())
+        self._kept_boot = clock.boot
         self._ended: list[_Ended] = []
         self._filings: deque[_Filing] = deque()
         self._one_at_a_time = asyncio.Lock()
+        self._left: list[Path] = []
         self.bodies_dropped = 0
+        self.trouble: str | None = None
+        """Why a new boot could not be kept; None as long as all is well."""
 
     @property
     def epoch(self) -> str:
@@ -88,7 +95,8 @@ class Recorder:
             await self._queue_ended()
             sampler, now = self._sampler, self._clock.now()
             for slot, windows in sampler.closed_slots(now):
-                await self._note_slot(sampler.boot, slot, windows)
+                if sampler.holds:
+                    await self._note_slot(sampler.boot, slot, windows)
             sampler.turn(now)
             await self._queue_closed(sampler)
             await self._file()
@@ -119,16 +127,30 @@ class Recorder:
         self._sampler = Sampler(self._node, self._clock.boot, held_from, levels)
 
     async def _queue_ended(self) -> None:
-        """Queue the parts of boots that ended, and note with what the present one began."""
-        if not self._ended:
+        """Queue the parts of boots that ended, and note with what the present one began.
+
+        Where the present one cannot be kept in the folder, they wait for the next tick, and all reports with them.
+        """
+        sampler, ended = self._sampler, list(self._ended)
+        if not ended or not await self._keep(sampler.boot):
             return
-        sampler, ended, self._ended = self._sampler, self._ended, []
-        await asyncio.to_thread(self._folder.keep_boot, sampler.boot)
+        del self._ended[: len(ended)]
         for boot, parts, _levels in ended:
             self._filings.append(_Filing(snapshot_bodies(parts), await self._checkpoint.files(boot)))
         if ended[-1].levels:
             record = levels_record(sampler.held_from, ended[-1].levels)
             await self._checkpoint.append(sampler.boot, minute_of(sampler.held_from), [record])
+
+    async def _keep(self, boot: int) -> bool:
+        if boot != self._kept_boot:
+            try:
+                await asyncio.to_thread(self._folder.keep_boot, boot)
+            except OSError as error:
+                self.trouble = f"data_dir: {error.strerror}"
+                log.error("boot_not_kept", reason=str(error))
+                return False
+        self._kept_boot, self.trouble = boot, None
+        return True
 
     async def _queue_closed(self, sampler: Sampler) -> None:
         """Queue the parts of minutes that are over, and note with what the next ones began."""
@@ -165,6 +187,9 @@ class Recorder:
 
     async def _file(self) -> None:
         """Put what is queued into the outbox, oldest first, and remove the files it makes superfluous."""
+        if self.trouble is not None:
+            await self._drop_excess()
+            return
         while self._filings:
             filing = self._filings[0]
             try:
@@ -174,11 +199,14 @@ class Recorder:
                 await self._drop_excess()
                 return
             self._filings.popleft()
-            await self._checkpoint.remove(filing.files)
+            await self._checkpoint.remove([path for path in filing.files if path not in self._left])
 
     async def _drop_excess(self) -> None:
+        """Forget the oldest minutes; their files stay for the next start, which may have an outbox that takes them."""
         while sum(len(filing.bodies) for filing in self._filings) > MAX_UNFILED:
             filing = self._filings.popleft()
             self.bodies_dropped += len(filing.bodies)
             log.error("bodies_dropped", bodies=len(filing.bodies))
-            await self._checkpoint.remove(filing.files)
+            owner = next((one for one in (filing, *self._filings) if one.files), filing)
+            self._left += [path for path in owner.files if path not in self._left]
+        self._left = await self._checkpoint.trim(self._left, MAX_LEFT_BYTES)

@@ -67,6 +67,11 @@ class Sampler:
         """As `end`, but only the slots that `closed_slots` has given out: nothing after them can be trusted."""
         return self._end(self._next_slot * SLOT_SECONDS, self._next_slot)
 
+    @property
+    def holds(self) -> bool:
+        """Whether there is any room to tell of."""
+        return bool(self._open or self._past or self._closed)
+
     def levels(self) -> dict[str, int]:
         """The connections of every room that has any."""
         windows = {**self._past, **self._open}

@@ -13,6 +13,9 @@ from backend_api.service.errors import AppError, BadRequest, FieldError, Unproce
 MAX_ERRORS = 50
 """A body of a thousand bad items is not answered with a thousand explanations."""
 
+MAX_FAULTS = 2_000
+"""Beyond so many they are only counted: to list hundreds of thousands takes a second."""
+
 
 class FieldProblem(BaseModel):
     """What is wrong with one value; the pointer is relative to the body, the query or the path."""
@@ -65,6 +68,8 @@ def problem(
 
 def refusal(error: ValidationError, place: str) -> AppError:
     """What is wrong with the `place` (body, query, path): malformed JSON is a 400, all else a 422 with its fields."""
+    if error.error_count() > MAX_FAULTS:
+        return Unprocessable(f"The {place} is not what it should be: it has {error.error_count()} errors.")
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return BadRequest(f"The {place} is malformed: {found[0]['msg']}.")

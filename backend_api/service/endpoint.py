@@ -81,7 +81,7 @@ class Endpoint:
         if shape.is_ready and shape.query is None:  # pages are reached with whatever a link had appended
             return None, False
         fields = query_fields(request.rel_url.raw_query_string)
-        bom = shape.is_csv and fields.pop("bom", "0") == "1"
+        bom = _flag(fields, "bom") if shape.is_csv else False
         if shape.query is not None:
             return _read_strings(shape.query, fields, "query"), bom
         if fields:
@@ -124,6 +124,14 @@ def query_fields(raw: str) -> dict[str, str]:
         twice = sorted({name for name, count in Counter(name for name, _ in pairs).items() if count > 1})
         raise Unprocessable("A field of the query occurs twice.", errors=[FieldError(f"#/{n}", "twice") for n in twice])
     return fields
+
+
+def _flag(fields: dict[str, str], name: str) -> bool:
+    """Takes a 0 or 1 out of the fields; 0 where there is none."""
+    given = fields.pop(name, "0")
+    if given not in ("0", "1"):
+        raise Unprocessable("The query is not what it should be.", errors=[FieldError(f"#/{name}", "must be 0 or 1")])
+    return given == "1"
 
 
 def _read_strings(model: type[BaseModel], fields: dict[str, str], place: str) -> BaseModel:

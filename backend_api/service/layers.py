@@ -43,7 +43,10 @@ def tree_layer(tree: Mapping[str, object], place: str) -> Layer:
 
 
 def environment_layer(root: type[BaseModel], environ: Mapping[str, str]) -> Layer:
-    """`BACKEND__PORT` and the legacy names; lists and tables are JSON; an empty value counts as unset."""
+    """`BACKEND__PORT` and the legacy names; lists and mappings are JSON; an empty value counts as unset.
+
+    A table has no variable of its own, only its settings have.
+    """
     sections = {name.lower() for name in root.model_fields}
     layer: Layer = {}
     for name, path in LEGACY_NAMES.items():
@@ -104,6 +107,8 @@ def _leaves(tree: Mapping[str, object], prefix: SettingPath) -> Iterator[tuple[S
 
 def _from_text(root: type[BaseModel], path: SettingPath, text: str, place: str) -> Setting:
     hint = _hint(root, path)
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        raise ConfigError(f"{place}: is a table; set what is in it, one by one")
     if get_origin(hint) not in (list, dict, tuple, set, frozenset):
         return Setting(text, place)
     try:

@@ -7,10 +7,10 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 import uvloop
@@ -30,12 +30,16 @@ log = structlog.get_logger(__name__)
 
 
 class Program(NamedTuple, Generic[Root]):
-    """A program: `table` is the name of its own settings in the root, `run` serves until the event is set."""
+    """A program: `table` is the name of its own settings in the root, `run` serves until the event is set.
+
+    `check` raises ConfigError for settings that are well-formed and yet nothing to start with; it connects nowhere.
+    """
 
     name: str
     table: str
     settings: type[Root]
     run: Callable[[Root, asyncio.Event], Awaitable[None]]
+    check: Callable[[Root], Coroutine[Any, Any, None]] | None = None
 
 
 def main(program: Program[Root], argv: Sequence[str] | None = None) -> int:
@@ -45,6 +49,8 @@ def main(program: Program[Root], argv: Sequence[str] | None = None) -> int:
         settings = load(program.settings, arguments.config, _overrides(program, arguments), secrets=arguments.secrets)
         if not arguments.check_config:
             _serve(program, settings)
+        elif program.check is not None:
+            asyncio.run(program.check(settings))
     except ConfigError as error:
         return _fail(program, error, EXIT_CONFIG)
     except StartError as error:

@@ -56,10 +56,17 @@ def _safe_to_trust(url: str) -> str:
     return url
 
 
+def _network(value: object) -> IPv4Network | IPv6Network:
+    # A number would be an address too: 5 is 0.0.0.5.
+    if not isinstance(value, str | IPv4Network | IPv6Network):
+        raise ValueError("must be a network, such as 10.0.0.0/8")
+    return ip_network(value)
+
+
 FetchUrl = Annotated[str, AfterValidator(_safe_to_trust)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
-Network = Annotated[IPv4Network | IPv6Network, PlainValidator(ip_network)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -1,4 +1,8 @@
-"""Takes parts in: which are valid, which are wanted, which are new. Each is judged alone; none spoils a batch."""
+"""Takes parts in: which are valid, which are wanted, which are new. Each is judged alone; none spoils a batch.
+
+A part is wanted if its room is recorded when the part arrives, whatever it was in the part's minute: minutes that
+waited out an outage are saved or dropped by the switch as it is by then. Nothing keeps what a switch used to be.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,5 +1,6 @@
 """What the viewer routes read from paths, queries and bodies. Decides nothing."""
 
+import re
 from datetime import date, datetime, tzinfo
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -22,6 +23,11 @@ from backend_api.viewers.charts import Asked
 from backend_api.viewers.intake import Refused
 from backend_api.viewers.ranges import Resolution, TimeRange
 
+MAX_ITEM_ERRORS = 5
+MAX_ITEM_FAULTS = 20
+"""Beyond so many they are only counted: to name all of a hundred thousand takes seconds."""
+MAX_LINE_LENGTH = 200
+
 _YEARS = range(2000, 2101)
 
 
@@ -41,11 +47,16 @@ class AuctionPath(Wire):
         return f"auction:{self.id}"
 
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
+
+
 def _moment(value: object) -> date:
     """A date, or a time with or without an offset."""
     if not isinstance(value, str):
         raise ValueError("must be a date or a time")
     try:
+        if not _MOMENT.fullmatch(value):
+            raise ValueError
         moment = date.fromisoformat(value) if len(value) <= len("2026-11-21") else datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("must be a date or an RFC 3339 time") from None
@@ -56,6 +67,8 @@ def _moment(value: object) -> date:
 
 def _zone(value: object) -> tzinfo:
     try:
+        if value == "localtime":  # The server's own; the database of zones has none of that name.
+            raise ValueError
         return ZoneInfo(str(value))
     except (KeyError, ValueError, OSError):
         raise ValueError("must be an IANA time zone, as Europe/Berlin") from None
@@ -109,9 +122,15 @@ def _or_refused(value: Any, validate: ModelWrapValidatorHandler[Part]) -> Part |
     try:
         return validate(value)
     except ValidationError as error:
-        return Refused(
-            [_line(item["loc"], item["msg"]) for item in error.errors(include_url=False, include_input=False)]
-        )
+        return Refused(_lines(error))
+
+
+def _lines(error: ValidationError) -> list[str]:
+    count = error.error_count()
+    if count > MAX_ITEM_FAULTS:
+        return [f"{count} values are wrong or unknown"]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [_line(item["loc"], item["msg"])[:MAX_LINE_LENGTH] for item in found[:MAX_ITEM_ERRORS]]
 
 
 def _line(location: tuple[str | int, ...], message: str) -> str:

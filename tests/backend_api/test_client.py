@@ -229,3 +229,20 @@ def test_without_a_url_there_is_nobody_to_ask():
     """Found when it is built."""
     with pytest.raises(ValueError, match="URL"):
         BackendClient([], KEY)
+
+
+@pytest.mark.parametrize(
+    "room", ["auction:a?x=1", "auction:a/../b", "auction:a#", "auction", "", "auction:a%2fb", None]
+)
+async def test_what_is_no_room_is_not_made_a_path(backend, client_of, room):
+    """ValueError, and nothing is sent."""
+    client = await client_of(backend)
+    for call in (
+        client.settings(room),
+        client.set_settings(room, enable_viewer_analytics=True),
+        client.history(room),
+        client.save_part(room, PART),
+    ):
+        with pytest.raises(ValueError, match="no room"):
+            await call
+    assert backend.requests == []

@@ -126,10 +126,20 @@ async def test_a_driver_that_is_not_installed_is_a_matter_of_configuration(start
     """The line says how to get it."""
     (tmp_path / "motor.py").write_text("raise ModuleNotFoundError('motor')")
     path = f"{tmp_path}{os.pathsep}{ROOT}"
-    program = await start("--port", "0", BACKEND__MONGO__DRIVER="motor", PYTHONPATH=path)
-    status, line = await program.ended()
-    assert (status, line.count("\n")) == (78, 1)
-    assert "pip install" in line
+    for arguments in (("--port", "0"), ("--check-config",)):
+        program = await start(*arguments, BACKEND__MONGO__DRIVER="motor", PYTHONPATH=path)
+        status, line = await program.ended()
+        assert (status, line.count("\n")) == (78, 1)
+        assert "pip install" in line
+
+
+@pytest.mark.parametrize("url", ["mongodb://user:pa:ss@x", "mongodb://x:99999"])
+async def test_a_database_url_that_is_none_is_found_by_the_check(start, url):
+    """As at the start: 78 and one line."""
+    for arguments in (("--port", "0"), ("--check-config",)):
+        status, line = await (await start(*arguments, BACKEND__MONGO__URL=url)).ended()
+        assert (status, line.count("\n")) == (78, 1)
+        assert line.startswith("backend-api: backend.mongo.url: ")
 
 
 async def test_a_configuration_can_be_checked_without_serving(start):

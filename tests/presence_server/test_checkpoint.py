@@ -88,8 +88,57 @@ async def test_files_are_kept_by_boot_and_minute_until_they_are_removed(tmp_path
 
 
 async def test_a_folder_that_cannot_be_written_is_a_gap_and_no_crash(tmp_path):
-    """Counting goes on without a checkpoint."""
-    await Checkpoint(tmp_path / "gone", "node-1").append(7, MINUTE, [closed_record(0)])
+    """After a failure nothing more of that minute is written: a later `closed` would be read as if all was known."""
+    checkpoint, levels = Checkpoint(tmp_path / "data", "node-1"), levels_record(MINUTE, {"auction:a": 1})
+    await checkpoint.append(7, MINUTE, [levels])
+    (tmp_path / "data").mkdir()
+    for number in range(3):
+        await checkpoint.append(7, MINUTE, [closed_record(number)])
+    assert list(checkpoint.leftovers()) == []
+    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 1}), closed_record(0)])
+    assert [len(leftover.parts) for leftover in checkpoint.leftovers()] == [1]
+
+
+async def test_a_slot_whose_rooms_could_not_be_written_is_not_believed(tmp_path, monkeypatch):
+    """The disk takes the few bytes of `closed` and not the rooms before it: the slots before it are all there is."""
+    checkpoint, write = Checkpoint(tmp_path, "node-1"), Checkpoint._append
+    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 1}), closed_record(0)])
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    sampler = Sampler("node-1", 7, MINUTE, {"auction:a": 1})
+    sampler.change("auction:a", 90, 1, MINUTE + 6)
+    monkeypatch.setattr(Checkpoint, "_append", full)
+    await checkpoint.append(7, MINUTE, _records(sampler, MINUTE + 10)[1:2])
+    monkeypatch.setattr(Checkpoint, "_append", write)
+    for number in range(1, 4):
+        await checkpoint.append(7, MINUTE, [closed_record(number)])
+    [leftover] = checkpoint.leftovers()
+    assert [slot.number for part in leftover.parts for slot in part.slots] == [0]
+
+
+def test_a_file_whose_first_slots_are_missing_has_none():
+    """What was held is known from the minute's start; what became of it until the third slot is not."""
+    assert replay([HEAD, levels_record(MINUTE, {"auction:a": 1}), closed_record(2)]) == []
+
+
+async def test_a_file_that_cannot_be_removed_or_read_stops_nothing(tmp_path):
+    """It is a folder by accident: said in the log, and passed over."""
+    checkpoint = Checkpoint(tmp_path, "node-1")
+    odd = tmp_path / "checkpoint-0000000000000007-001800000000.log"
+    odd.mkdir()
+    await checkpoint.remove([odd])
+    assert (list(checkpoint.leftovers()), odd.exists()) == ([], True)
+
+
+async def test_files_are_trimmed_from_the_oldest_on(tmp_path):
+    """Until the others are small enough together."""
+    files = [tmp_path / name for name in "abc"]
+    for path in files:
+        path.write_bytes(b"x" * 10)
+    assert await Checkpoint(tmp_path, "node-1").trim(files, 20) == files[1:]
+    assert [path.exists() for path in files] == [False, True, True]
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 12), st.booleans(), st.booleans()), max_size=40)

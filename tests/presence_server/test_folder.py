@@ -46,6 +46,23 @@ def test_the_last_boot_is_remembered(tmp_path):
         assert folder.last_boot() == 0
 
 
+@pytest.mark.parametrize("name", ["no name", "-" * 200, "n\u00e4me", "a\nb"])
+def test_a_nodes_name_that_the_backend_would_not_take_is_refused_at_start(tmp_path, name):
+    """Every report would be set aside; the line names the file."""
+    (tmp_path / "node").write_text(name)
+    with DataFolder(tmp_path) as folder, pytest.raises(StartError, match="/node: not a name of a node"):
+        folder.node()
+
+
+@pytest.mark.parametrize("name", ["boot", "boot.new", "node", "node.new"])
+def test_files_that_cannot_be_used_are_one_clear_line(tmp_path, name):
+    """A folder stands in their place."""
+    (tmp_path / name).mkdir()
+    with DataFolder(tmp_path) as folder, pytest.raises(StartError, match="Is a directory"):
+        folder.keep_first_boot(folder.last_boot() + 1)
+        folder.node()
+
+
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
     """Named, with the reason."""
     (tmp_path / "file").touch()

@@ -99,6 +99,19 @@ async def test_nothing_leaves_for_the_outbox_before_its_minute_is_over(node):
     assert len(node.files()) == 1
 
 
+async def test_a_node_without_viewers_writes_no_checkpoint(node):
+    """Neither before the first viewer nor in the minutes after the last one."""
+    await node.tick_through(*EVERY_SLOT)
+    assert node.files() == []
+    node.at(62)
+    node.count(1)
+    await node.tick_through(65)
+    assert len(node.files()) == 1
+    node.count(0)
+    await node.tick_through(*range(70, 241, 5))
+    assert node.files() == []
+
+
 async def test_a_clock_step_ends_the_boot_and_leaves_the_slot_in_progress_uncovered(node):
     """The old boot's part has the slots before it, the new one's those after it, under another epoch."""
     node.count(3)
@@ -191,6 +204,51 @@ async def test_what_waits_for_the_outbox_is_bounded_and_drops_are_counted(node, 
     await node.outbox._database.execute("PRAGMA query_only = OFF")
     await node.tick_through(245)
     assert [part["timestamp"][14:19] for part in await node.parts()] == ["02:00", "03:00"]
+
+
+async def test_the_files_of_dropped_minutes_stay_for_the_next_start(tmp_path, monkeypatch):
+    """They are sent by it; those of minutes that arrived are gone."""
+    monkeypatch.setattr(module, "MAX_UNFILED", 2)
+    async with living(tmp_path) as node:
+        node.count(1)
+        await node.outbox._database.execute("PRAGMA query_only = ON")
+        await node.tick_through(*range(5, 241, 5))
+        await node.outbox._database.execute("PRAGMA query_only = OFF")
+        await node.tick_through(245)
+        await node.recorder.flush()
+        assert len(node.files()) == 2
+        await node.parts()
+    async with living(tmp_path) as next_one:
+        await next_one.recorder.recover()
+        assert [part["timestamp"][14:19] for part in await next_one.parts()] == ["00:00", "01:00"]
+        assert next_one.files() == []
+
+
+async def test_the_files_of_dropped_minutes_are_bounded(node, monkeypatch):
+    """In bytes; the oldest go first."""
+    monkeypatch.setattr(module, "MAX_UNFILED", 1)
+    monkeypatch.setattr(module, "MAX_LEFT_BYTES", 0)
+    node.count(1)
+    await node.outbox._database.execute("PRAGMA query_only = ON")
+    await node.tick_through(*range(5, 246, 5))
+    assert len(node.files()) == 2
+
+
+async def test_a_boot_that_cannot_be_kept_is_tried_again(node):
+    """Nothing is lost and nothing is reported meanwhile; the program says that it is not ready."""
+    node.count(3)
+    await node.tick_through(5, 10)
+    (node.folder.path / "boot.new").mkdir()
+    node.at(15.01, step=600)
+    await node.recorder.tick()
+    await node.tick_through(*range(620, 666, 5))
+    assert node.recorder.trouble == "data_dir: Is a directory"
+    assert node.outbox.waiting == 0
+    (node.folder.path / "boot.new").rmdir()
+    await node.tick_through(670)
+    assert node.recorder.trouble is None
+    old, new = sorted(await node.parts(), key=lambda part: part["boot"])
+    assert ([slot[0] for slot in old["slots"]], new["boot"]) == ([0, 1], node.folder.last_boot())
 
 
 async def test_a_busy_minute_goes_into_bodies_of_a_thousand_and_lets_the_loop_breathe(node):

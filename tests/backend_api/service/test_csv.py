@@ -109,8 +109,9 @@ async def test_a_download_is_an_attachment_that_nobody_sniffs(download):
         body = await answer.read()
     assert body.startswith(b"\xef\xbb\xbfn,x\r\n")
     assert len(body.splitlines()) == 4
-    async with client.get("/table.csv?size=1") as answer:
-        assert answer.status == 422
+    for query in ("size=1", "bom=2", "bom="):
+        async with client.get(f"/table.csv?{query}") as answer:
+            assert answer.status == 422
 
 
 async def test_the_head_of_a_download_is_headers_only(download):

@@ -118,6 +118,8 @@ def test_an_empty_variable_counts_as_unset():
         ("[bakend]\nport = 1", "bakend: unknown setting"),
         ('[backend]\nport = "many"', "backend.port: "),
         ("[backend]\nport = 70000", "backend.port: "),
+        ("[backend]\ntrusted_proxies = [5]", "backend.trusted_proxies.0: must be a network, such as 10.0.0.0/8"),
+        ("[backend]\ntrusted_proxies = [true]", "backend.trusted_proxies.0: must be a network, such as 10.0.0.0/8"),
         ('[backend]\ntrusted_proxies = ["10.0.0.0/8", "no"]', "backend.trusted_proxies.1: 'no' does not appear"),
         ('[backend]\nallowed_origins = ["https://a.example/path"]', "backend.allowed_origins.0: must be an origin"),
         ('[backend]\npublic_url = "http://a.example:99999"', "backend.public_url: Port out of range"),
@@ -277,3 +279,10 @@ def test_secrets_do_not_show_when_settings_are_printed():
     settings = load(Whole, None, {"internal": {"api_key": KEY}, "auth": {"secret": OTHER_KEY}}, environ={})
     assert KEY not in repr(settings)
     assert OTHER_KEY not in repr(settings)
+
+
+def test_a_table_is_not_set_as_one_variable():
+    """The line says what to do instead; a variable that only shares a table's name is somebody else's."""
+    line = refusal(None, {}, environ={"BACKEND__TELEGRAM": '{"bot_token": "x"}'})
+    assert line == "environment variable BACKEND__TELEGRAM: is a table; set what is in it, one by one"
+    assert load(Root, None, {}, environ={"BACKEND": "{}"}) == Root()

@@ -70,6 +70,25 @@ async def test_a_thousand_parts_are_taken_and_one_more_is_not(api):
     assert [result["status"] for result in results] == ["saved"] * 1_000
 
 
+async def test_an_item_with_countless_faults_is_told_a_few(api):
+    """Neither its errors nor a name in them fill the answer."""
+    endless = {f"x{number}": 0 for number in range(200_000)}
+    wrong = {name: [] for name in ("room", "viewerCount", "avgViewers", "peakViewers", "node", "boot", "part")}
+    parts = [PART | endless, PART | {"y" * 10_000: 0}, wrong, PART]
+    results = (await api.data("POST", BATCH, {"snapshots": parts}))["results"]
+    assert [result["status"] for result in results] == ["invalid"] * 3 + ["saved"]
+    assert results[0]["errors"] == ["200000 values are wrong or unknown"]
+    assert [len(result["errors"]) for result in results[1:3]] == [1, 5]
+    assert max(len(error) for result in results[:3] for error in result["errors"]) <= 200
+
+
+async def test_countless_unknown_fields_are_only_counted(api):
+    """To name them all would take a second in which nobody else is answered."""
+    status, problem = await api("POST", BATCH, {f"x{number}": 0 for number in range(200_000)})
+    assert (status, "errors" in problem) == (422, False)
+    assert "200001 errors" in problem["detail"]
+
+
 @pytest.mark.parametrize("body", [{}, {"snapshots": {}}, {"snapshots": [], "more": 1}, [], None, "x"])
 async def test_a_body_that_is_no_batch_is_refused(api, body):
     """422 with the field, never a failure."""
@@ -81,7 +100,8 @@ async def test_a_body_that_is_no_batch_is_refused(api, body):
     "query",
     ["timeRange=2h", "resolution=2m", "from=yesterday", "from=2026-11-22&to=2026-11-21", "timeRange=1h&from=2026-11-21",
      "tz=Nowhere/X", "tz=../../etc/passwd", "tz=America", "from=0001-01-01", "from=9999-12-31T23:59:59Z",
-     "timeRange=90d&resolution=1m", "surprise=1", "from=2026-11-21T10:00:00%2B99:00", "to=2026-02-30", "tz="],
+     "timeRange=90d&resolution=1m", "surprise=1", "from=2026-11-21T10:00:00%2B99:00", "to=2026-02-30", "tz=",
+     "from=2026-W47-5", "from=2026W475", "from=20261120", "from=20261120T100000Z", "tz=localtime"],
 )  # fmt: skip
 async def test_a_query_that_cannot_be_answered_is_refused_by_field(api, query):
     """A clear 422 that names it."""
