@@ -77,7 +77,10 @@ async def run(settings: Root, stop: asyncio.Event) -> None:
     async with running(settings) as presence:
         log.info("ready", url=presence.url)
         await stop.wait()
-        log.info("draining")
+        seconds = settings.presence.drain_seconds
+        log.info("draining", seconds=seconds)
+        presence.health.drain()
+        await asyncio.sleep(seconds)
 
 
 @asynccontextmanager

@@ -84,6 +84,7 @@ class PresenceSettings(HttpSettings):
     port: Port = 8090
     node: Node | None = None
     data_dir: Path = Path("var/presence")
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
     socket: SocketSettings = SocketSettings()
     limits: LimitSettings = LimitSettings()
@@ -105,3 +106,8 @@ class Root(Section):
     backend: BackendPeer = BackendPeer()
     internal: InternalSettings
     auth: AuthSettings
+
+    @model_validator(mode="after")
+    def _reports_can_be_signed(self) -> Self:
+        self.internal.key_for("snapshots")
+        return self

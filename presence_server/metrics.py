@@ -31,6 +31,8 @@ class PresenceCollector(Collector):
         yield self._attempts()
         aside = self._courier.outcomes[ITEMS_SET_ASIDE]
         yield CounterMetricFamily("presence_items_set_aside", "Items that the backend will not take", aside)
+        made_room = self._outbox.aside_dropped
+        yield CounterMetricFamily("presence_aside_items_dropped", "Set-aside items that made room", made_room)
         dropped = self._recorder.bodies_dropped
         yield CounterMetricFamily("presence_bodies_dropped", "Bodies lost because the outbox refused too long", dropped)
 

@@ -20,6 +20,9 @@ from presence_server.reports import SetAside
 KEPT_ASIDE = 10_000
 """How many set-aside items are kept; the oldest go first."""
 
+ASIDE_SHARE = 0.1
+"""How much of the file set-aside items may take, in bytes of theirs."""
+
 _PAGE_BYTES = 4096
 
 _SCHEMA = """
@@ -40,6 +43,15 @@ CREATE TABLE IF NOT EXISTS set_aside (
 );
 """
 
+_DROP_ASIDE = """
+DELETE FROM set_aside WHERE place IN (
+    SELECT place FROM (
+        SELECT place, row_number() OVER newest AS number, sum(length(item) + length(reason)) OVER newest AS bytes
+        FROM set_aside WINDOW newest AS (ORDER BY place DESC)
+    ) WHERE number > ? OR bytes > ?
+)
+"""
+
 
 class Report(NamedTuple):
     """A message to the backend; `place` orders the queue."""
@@ -53,14 +65,17 @@ class Report(NamedTuple):
 class Outbox:
     """Open it with `opened`. Every call that writes is one transaction, on the disk when it returns."""
 
-    def __init__(self, database: aiosqlite.Connection, waiting: int, now: Callable[[], float]) -> None:
+    def __init__(self, database: aiosqlite.Connection, waiting: int, max_bytes: int, now: Callable[[], float]) -> None:
         self._database = database
+        self._max_aside_bytes = int(max_bytes * ASIDE_SHARE)
         self.waiting = waiting
         """How many reports wait to be sent."""
         self._now = now
         self._writing = asyncio.Lock()
         self.arrived = asyncio.Event()
         """Set when there may be something to send; whoever waits for it clears it."""
+        self.aside_dropped = 0
+        """How many set-aside items made room for newer ones."""
         self.trouble: str | None = None
         """Why the last write failed; None as long as all is well."""
 
@@ -95,6 +110,7 @@ class Outbox:
     async def done(self, report: Report, invalid: Sequence[SetAside] = ()) -> None:
         """Forget a report, except for items that the backend refused. Raises OutboxRefused: then all of it stays."""
         rows = [(report.id, report.path, item, reason, self._now()) for item, reason in invalid]
+        dropped = 0
         async with self._transaction() as database:
             # In this order: in a full file the new rows live on the pages that the old one gives back.
             await database.execute("DELETE FROM reports WHERE place = ?", (report.place,))
@@ -102,10 +118,10 @@ class Outbox:
                 await database.executemany(
                     "INSERT INTO set_aside (report_id, path, item, reason, created_at) VALUES (?, ?, ?, ?, ?)", rows
                 )
-                await database.execute(
-                    "DELETE FROM set_aside WHERE place <= (SELECT max(place) FROM set_aside) - ?", (KEPT_ASIDE,)
-                )
+                async with database.execute(_DROP_ASIDE, (KEPT_ASIDE, self._max_aside_bytes)) as cursor:
+                    dropped = cursor.rowcount
         self.waiting -= 1
+        self.aside_dropped += dropped
 
     async def put_last(self, report: Report) -> None:
         """Let the others go first. Raises OutboxRefused."""
@@ -143,7 +159,7 @@ async def opened(path: Path, max_bytes: int, now: Callable[[], float]) -> AsyncI
     except sqlite3.Error as error:
         raise OutboxRefused(f"{path}: {error}") from None
     try:
-        outbox = Outbox(database, await _prepare(database, max_bytes), now)
+        outbox = Outbox(database, await _prepare(database, max_bytes), max_bytes, now)
         outbox.arrived.set()
     except sqlite3.Error as error:
         await database.close()

@@ -2,7 +2,7 @@
 
 | collection | one document for | `_id` | holds |
 |---|---|---|---|
-| viewer_parts | a part | room, minute, node, boot, number | packed slots, roster |
+| viewer_parts | a part | digest of the room, minute, node, boot, number | packed slots, roster |
 | viewer_hours | a room's closed hour | room, hour | its packed minutes |
 | viewer_days | a room's day | room, day | each hour and its quarters, packed, under the hour's number |
 | viewer_marks | a reason to pack an hour (again) | room, hour, who marked it | |
@@ -12,9 +12,11 @@
 `r` is the room, `t` the start of what the document is about, `e` its end.
 """
 
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 
 from pymongo import UpdateOne
 
@@ -43,6 +45,8 @@ ROOMS = "viewer_rooms"
 SETTINGS = "room_settings"
 
 _SEPARATOR = "|"
+_ITSELF = "="
+"""The roster of a node that knows of no other; no node's name holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def indexes(keeping: Keeping) -> list[Index]:
 def part_document(arrived: Arrived) -> Document:
     """Its `_id` is what makes a second delivery a duplicate, and of parts without a node all but the first."""
     part = node_part(arrived.part)
-    names: list[object] = [arrived.room, arrived.minute_at // MINUTE_SECONDS, part.node]
+    names: list[object] = [_digest(arrived.room), arrived.minute_at // MINUTE_SECONDS, part.node]
     names.append("" if part.node == NO_NODE or arrived.part.boot is None else part.boot)
     if part.node != NO_NODE and arrived.part.part is not None:
         names.append(part.number)
@@ -90,13 +94,13 @@ def part_document(arrived: Arrived) -> Document:
         "s": pack_slots(part.slots),
     }
     if part.roster is not None:
-        document["n"] = ",".join(sorted(part.roster))
+        document["n"] = _ITSELF if part.roster == {part.node} else ",".join(sorted(part.roster))
     return document
 
 
 def part_of(document: Document) -> NodePart:
     _room, _minute, node, boot, *number = document["_id"].split(_SEPARATOR)
-    roster = frozenset(document["n"].split(",")) - {""} if "n" in document else None
+    roster = frozenset(document["n"].replace(_ITSELF, node).split(",")) - {""} if "n" in document else None
     return NodePart(node, int(boot or 0), int(number[0]) if number else 0, unpack_slots(document["s"]), roster)
 
 
@@ -177,6 +181,11 @@ def at_of(document: Document) -> int:
 
 def _hour_of_day(hour_at: int) -> int:
     return hour_at % DAY_SECONDS // HOUR_SECONDS
+
+
+def _digest(room: str) -> str:
+    """Twelve characters instead of up to 161: parts are the bulk of what is kept."""
+    return urlsafe_b64encode(blake2b(room.encode(), digest_size=9).digest()).decode()
 
 
 def _key(*names: object) -> str:

@@ -77,6 +77,27 @@ async def test_refused_items_are_set_aside_with_the_reason_and_the_newest_are_ke
     assert _aside(tmp_path) == [(b"item %d" % number, "bad room") for number in (2, 3, 4)]
 
 
+async def test_set_aside_items_are_bounded_in_bytes_and_leave_the_queue_its_room(tmp_path):
+    """A week of refused bodies: the newest are kept, the rest are counted, and reports still find room."""
+    async with _open(tmp_path, 2 * MEBIBYTE) as outbox:
+        for number in range(60):
+            await outbox.add(PATH, [b"x" * 50_000])
+            await outbox.done(await outbox.oldest(), [SetAside(b"%d" % number + b"x" * 50_000, "status 404")])
+        kept = _aside(tmp_path)
+        assert [item[:2] for item, _ in kept] == [b"56", b"57", b"58", b"59"]
+        assert outbox.aside_dropped == 56
+        await outbox.add(PATH, [b"y" * 50_000] * 20)
+        assert outbox.trouble is None
+
+
+async def test_an_item_larger_than_all_that_may_be_kept_is_dropped(tmp_path):
+    """It must not stay in the queue for ever."""
+    async with _open(tmp_path, MEBIBYTE) as outbox:
+        await outbox.add(PATH, [b"x" * 300_000])
+        await outbox.done(await outbox.oldest(), [SetAside(b"x" * 300_000, "status 413")])
+        assert (await outbox.oldest(), _aside(tmp_path), outbox.aside_dropped) == (None, [], 1)
+
+
 async def test_a_full_outbox_refuses_loudly_and_opens_again(tmp_path):
     """All or nothing, what is kept stays, and there is room again when something was sent."""
     async with _open(tmp_path, MEBIBYTE) as outbox:

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,37 @@ def test_settings_are_checked_without_starting(tmp_path):
     assert (status, len(lines)) == (78, 1)
     assert "PRESENCE__LIMITS__ROOMS_PER_SOCKET" in lines[0]
     assert not (tmp_path / "data").exists()
+
+
+def test_settings_without_a_key_for_reports_are_refused_without_starting(tmp_path):
+    """What would only be found out at the start is found out by the check: one line, 78."""
+    keys = '[{"id": "k1", "secret": "%s", "scopes": ["read"]}]' % ("0f9a7c51d2e84b36" * 3)
+    for arguments in ([], ["--check-config"]):
+        status, lines = _end(_start(tmp_path, *arguments, INTERNAL__SIGNING_KEYS=keys))
+        assert (status, len(lines)) == (78, 1)
+        assert "internal.signing_keys: none has the scopes snapshots" in lines[0]
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_it_is_not_ready_for_a_while_before_it_lets_go(tmp_path):
+    """New connections are told so by readyz, and are still served, until the time is over."""
+    process = _start(tmp_path, PRESENCE__DRAIN_SECONDS="1.5")
+    url = _ready_url(process)
+    assert _status(url) == 200
+    process.terminate()
+    said = json.loads(process.stderr.readline())
+    assert (said["event"], said["seconds"]) == ("draining", 1.5)
+    assert _status(url) == 503
+    with urllib.request.urlopen(f"{url}/socket.io/?EIO=4&transport=polling", timeout=5) as answer:
+        assert answer.status == 200
+    assert _end(process)[0] == 0
 
 
 def test_a_broken_outbox_is_one_line(tmp_path):
