@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket as sockets
 import time
+from collections import Counter
 
 import aiohttp
 import orjson
@@ -270,12 +271,17 @@ async def test_closing_waits_for_handlers_in_flight():
 
 
 def objects():
+    """How many objects of each type there are."""
     gc.collect()
-    return len(gc.get_objects())
+    return Counter(type(found) for found in gc.get_objects())
 
 
-async def test_a_thousand_lives_of_a_socket_leave_nothing_behind(run):
-    """With the collector off: no cycles are made, so reference counting alone brings the count back to its base."""
+async def test_a_thousand_lives_of_a_socket_leave_nothing_behind(run, caplog):
+    """With the collector off: none of ours is left, and of no type there is one more for every five lives.
+
+    What earlier tests left may be freed meanwhile, and log records are kept by whoever captures them.
+    """
+    caplog.set_level("WARNING", logger="presence_server.engine")
 
     async def life(number):
         raw, sid = await joined(run)
@@ -306,7 +312,8 @@ async def test_a_thousand_lives_of_a_socket_leave_nothing_behind(run):
         assert left == []
     finally:
         gc.enable()
-    assert abs(objects() - base) < 300  # the loop keeps some cancelled timers of the test
+    grown = objects() - base
+    assert {kind: more for kind, more in grown.items() if more >= 200} == {}  # a loop keeps a hundred cancelled timers
 
 
 async def test_descriptors_and_tasks_return_to_their_base(run):
