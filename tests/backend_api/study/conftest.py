@@ -98,7 +98,7 @@ def hook(api):
             "Content-Type": "application/json",
         } | changed
         if compressed:
-            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+            body, headers["Content-Encoding"] = gzip.compress(body, mtime=0), "gzip"
         return await api("POST", "/api/webhooks/stream-call-events", text=body, headers=headers, key=None)
 
     return send
