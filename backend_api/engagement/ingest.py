@@ -36,8 +36,8 @@ class Outcome:
     """What became of the events of a batch."""
 
     new: list[Event] = field(default_factory=list)
-    repeated: list[tuple[Event, float]] = field(default_factory=list)
-    """With the time under which the event is kept, which may not be the one that this repetition came with."""
+    repeated: list[Event] = field(default_factory=list)
+    """As they are kept: the time, the person and whether they count may not be what this repetition came with."""
     conflicts: list[Rejected] = field(default_factory=list)
 
 
@@ -79,8 +79,9 @@ class Ingest:
             stored = await self._raw.stored(name, (events[index].id for index in there))
             for index in sorted(there):
                 event = events[index]
-                if stored[event.id].digest == event.digest:
-                    outcome.repeated.append((event, stored[event.id].at))
+                kept = stored[event.id]
+                if kept.digest == event.digest:
+                    outcome.repeated.append(event._replace(**kept._asdict()))
                 else:
                     outcome.conflicts.append(Rejected(index=index, reason="conflict"))
         return outcome
@@ -94,14 +95,14 @@ class Ingest:
                 changes[event.sent.track_id].slots.add(slot)
                 if event.uncounted is None:
                     changes[event.sent.track_id].new[slot.day][counted_as(event)] += 1
-        for event, at in outcome.repeated:
+        for event in outcome.repeated:
             if not isinstance(event.sent, PlayEnd):
-                changes[event.sent.track_id].slots.add(calendar.slot_of(at))
-        kept = [*((event, event.at) for event in outcome.new), *outcome.repeated]
-        ended = {(e.sent.track_id, e.sent.play_id) for e, _ in kept if isinstance(e.sent, PlayEnd)}
+                changes[event.sent.track_id].slots.add(calendar.slot_of(event.at))
+        kept = [*outcome.new, *outcome.repeated]
+        ended = {(e.sent.track_id, e.sent.play_id) for e in kept if isinstance(e.sent, PlayEnd)}
         for track, slots in (await self.slots_of_plays(ended)).items():
             changes[track].slots |= slots
-        opinions = [opinion_of(event, at) for event, at in kept if isinstance(event.sent, Like) and not event.uncounted]
+        opinions = [opinion_of(event) for event in kept if isinstance(event.sent, Like) and not event.uncounted]
         shifts = await self._likes.apply(opinions)
         for track in {opinion.track_id for opinion in opinions}:
             changes[track].likes = shifts.get(track, 0)
@@ -121,9 +122,9 @@ def counted_as(event: Event) -> str:
     return _ACTIONS.get(getattr(event.sent, "action", "")) or _NAMES[event.sent.type]
 
 
-def opinion_of(event: Event, at: float) -> Opinion:
+def opinion_of(event: Event) -> Opinion:
     liked = isinstance(event.sent, Like) and event.sent.action == "like"
-    return Opinion(event.sent.track_id, event.person, at, event.id, liked)
+    return Opinion(event.sent.track_id, event.person, event.at, event.id, liked)
 
 
 def _intent(batch: str, now: float, events: Iterable[Event], calendar: Calendar) -> Document:

@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError
 from backend_api.contract.wire import at as time_of
 from backend_api.db import DUPLICATE_KEY, Collection, Document, Mongo
 from backend_api.engagement.documents import PLAYS, RAW
+from backend_api.engagement.events import Uncounted
 from backend_api.engagement.rollups import END_EARLY, Ends, Raw
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ class Stored(NamedTuple):
 
     digest: bytes
     at: float
+    person: str
+    uncounted: Uncounted | None
 
 
 class RawEvents:
@@ -52,9 +55,9 @@ class RawEvents:
         """What is there under these ids."""
         found: dict[str, Stored] = {}
         for some in chunks(dict.fromkeys(ids)):
-            query, fields = {"_id": {"$in": list(some)}}, {"digest": 1, "timestamp": 1}
+            query, fields = {"_id": {"$in": some}}, dict.fromkeys(("digest", "timestamp", "person", "uncounted"), 1)
             for document in await self._collections[name].find(query, fields).to_list(None):
-                found[document["_id"]] = Stored(bytes(document["digest"]), document["timestamp"].timestamp())
+                found[document["_id"]] = _stored(document)
         return found
 
     async def starts_of(self, plays: Several[tuple[str, str]]) -> dict[tuple[str, str], list[float]]:
@@ -137,6 +140,11 @@ def duplicates_in(error: BulkWriteError) -> set[int]:
     if error.details.get("writeConcernErrors") or any(item["code"] != DUPLICATE_KEY for item in failed):
         raise error
     return {item["index"] for item in failed}
+
+
+def _stored(document: Document) -> Stored:
+    at, uncounted = document["timestamp"].timestamp(), document.get("uncounted")
+    return Stored(bytes(document["digest"]), at, document["person"], uncounted)
 
 
 def _chosen(name: str, tracks: Several[str] | None) -> list[Document]:

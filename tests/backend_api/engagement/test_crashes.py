@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from backend_api.db import Mongo
@@ -55,6 +55,13 @@ def events(draw):
     return {"type": kind, "trackId": track, "sessionId": "s", "timestamp": moment, "eventId": event_id, **own}
 
 
+def a_like(event_id):
+    own = {"action": "like", "source": "player", "timestamp": round(NOW * 1_000)}
+    return {"type": "like", "trackId": "t1", "sessionId": "s", "eventId": event_id, **own}
+
+
+SAME_LIKE_OF_TWO = [("send", [a_like("e1")], None, False, "ann"), ("send", [a_like("e1")], None, False, "bob")]
+
 batches = st.lists(events(), min_size=1, max_size=6)
 crashes = st.none() | st.tuples(st.integers(0, 14), st.sampled_from(["before", "amid", "after"]))
 actions = st.one_of(
@@ -71,6 +78,7 @@ actions = st.one_of(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(script=SAME_LIKE_OF_TWO)
 @given(script=st.lists(actions, min_size=2, max_size=8))
 @pytest.mark.timeout(600)
 async def test_after_any_crashes_raw_counters_and_rollups_agree(embedded_url, script):

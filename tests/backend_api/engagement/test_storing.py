@@ -8,8 +8,9 @@ from backend_api.engagement.documents import GROUP_STATS, TRACK_STATS
 from backend_api.engagement.events import Sender
 from backend_api.engagement.upkeep import Upkeep
 from tests.backend_api.engagement.crashing import Crash, Crashing
-from tests.backend_api.engagement.house import House
+from tests.backend_api.engagement.house import USER, House
 
+OTHER = Sender(user_id="u2", is_trusted=False, has_consent=True, is_bot=False)
 GUEST = Sender(user_id=None, is_trusted=False, has_consent=True, is_bot=False)
 BOT = Sender(user_id=None, is_trusted=False, has_consent=True, is_bot=True)
 
@@ -41,6 +42,25 @@ async def test_a_batch_sent_twice_counts_once(house, event):
     first, second = await house.send(*batch), await house.send(*batch)
     assert (first.accepted, first.duplicates, second.accepted, second.duplicates) == (3, 0, 0, 3)
     assert await house.counters("t1") == (1, 1, 0, 1)
+
+
+async def test_what_somebody_else_repeats_stays_with_whom_it_came_from_first(house, event):
+    """The same tab before and after another login: one like, of the first user, who alone can take it back."""
+    await house.send(event("like", eventId="e1", ago=9), sender=USER)
+    assert (await house.send(event("like", eventId="e1", ago=9), sender=OTHER)).duplicates == 1
+    await house.fold()
+    assert await house.counters("t1") == (0, 1, 0, 0)
+    await house.send(event("like", eventId="e2", action="unlike"), sender=USER)
+    assert await house.counters("t1") == (0, 0, 0, 0)
+
+
+async def test_a_guests_like_repeated_by_a_user_is_still_a_guests(house, event):
+    """Whether an event counts was decided when it was stored; the other way round it goes on counting."""
+    for event_id, senders, likes in (("e1", (GUEST, USER), 0), ("e2", (USER, GUEST), 1)):
+        for sender in senders:
+            await house.send(event("like", eventId=event_id), sender=sender)
+        await house.fold()
+        assert (await house.counters("t1"))[1] == likes
 
 
 async def test_without_an_id_the_same_event_is_still_the_same(house, event):
@@ -181,6 +201,18 @@ async def test_a_like_that_was_cut_off_is_taken_up_with_its_opinion(house, event
     clock.at += 121
     await house.fold()
     assert await house.counters("t1") == (0, 1, 0, 0)
+
+
+async def test_somebody_elses_repetition_repairs_the_like_of_whoever_was_cut_off(house, event):
+    """The event is there, no opinion yet; it becomes the one of the first sender."""
+    crashing = Crashing(house.mongo)
+    cut_off = House(crashing, house.clock)
+    await cut_off.catalogue.known(["t1"])
+    crashing.arm(2)
+    with pytest.raises(Crash):
+        await cut_off.send(event("like", eventId="e1"))
+    await house.send(event("like", eventId="e1"), sender=OTHER)
+    assert [like["_id"] for like in await house.mongo["track_likes"].find().to_list(None)] == ["t1|u:u1"]
 
 
 async def test_a_day_whose_events_are_going_keeps_its_totals(house, event, clock):
