@@ -1,7 +1,7 @@
 """Who likes what: the newest action of each person on each track. Any order and repetition gives the same state."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pymongo import UpdateOne
@@ -46,8 +46,7 @@ class TrackLikes:
         for keys in chunks(newest):
             known = {d["_id"]: d for d in await self._collection.find({"_id": {"$in": keys}}).to_list(None)}
             newer = [o for o in map(newest.__getitem__, keys) if o.key not in known or known[o.key]["k"] < o.order]
-            await self._keep(newer)
-            for opinion in newer:
+            for opinion in await self._keep(newer):
                 changes[opinion.track_id] += opinion.liked - known.get(opinion.key, {"liked": False})["liked"]
         return changes
 
@@ -55,14 +54,17 @@ class TrackLikes:
         """How many people's newest action on the track is a like."""
         return await self._collection.count_documents({"trackId": track, "liked": True})
 
-    async def _keep(self, opinions: Iterable[Opinion]) -> None:
+    async def _keep(self, opinions: Sequence[Opinion]) -> Sequence[Opinion]:
+        """Those that were kept; of the others somebody kept the same or something newer in the meantime."""
         updates = [UpdateOne({"_id": o.key, "k": {"$lt": o.order}}, _state(o), upsert=True) for o in opinions]
         if not updates:
-            return
+            return ()
         try:
             await self._collection.bulk_write(updates, ordered=False)
         except BulkWriteError as error:
-            duplicates_in(error)  # Somebody kept something newer in the meantime: that one it is.
+            late = duplicates_in(error)
+            return [opinion for index, opinion in enumerate(opinions) if index not in late]
+        return opinions
 
 
 def _state(opinion: Opinion) -> Document:

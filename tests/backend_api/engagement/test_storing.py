@@ -1,5 +1,6 @@
 """A batch on its way to counters and rollups, on the database."""
 
+import asyncio
 from datetime import date
 
 import pytest
@@ -42,6 +43,15 @@ async def test_a_batch_sent_twice_counts_once(house, event):
     first, second = await house.send(*batch), await house.send(*batch)
     assert (first.accepted, first.duplicates, second.accepted, second.duplicates) == (3, 0, 0, 3)
     assert await house.counters("t1") == (1, 1, 0, 1)
+
+
+async def test_a_like_that_arrives_twice_at_the_same_time_is_counted_once_at_once(house, event):
+    """A page that is closed hands over twice; the counters do not wait for the recount to be right."""
+    for number in range(10):
+        like = event("like", eventId=f"e{number}")
+        sender = Sender(f"u{number}", is_trusted=False, has_consent=True, is_bot=False)
+        await asyncio.gather(*(house.send(like, sender=sender) for _ in range(4)))
+        assert (await house.counters("t1"))[1] == number + 1
 
 
 async def test_what_somebody_else_repeats_stays_with_whom_it_came_from_first(house, event):
