@@ -103,7 +103,7 @@ def _maker(settings: Root, identify: Identify, metrics: Metrics, features: Seque
             identify=identify,
             metrics=metrics,
             now=now,
-            services=[service for feature in features for service in feature.services],
+            services=[identify, *(service for feature in features for service in feature.services)],
             allowed_origins={*settings.backend.allowed_origins, *map(origin_of, (presence, *own))},
             trusted_proxies=settings.backend.trusted_proxies,
             connect_to=[origin_of(presence)],

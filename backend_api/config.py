@@ -1,14 +1,17 @@
 """The backend's settings: its tables of the configuration, and how they must relate to each other."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from backend_api.contract.rooms import RoomKind
+from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
 from backend_api.service.values import HttpUrl, Port
 
+Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
@@ -46,6 +49,45 @@ class ViewersSettings(Section):
         return self
 
 
+class TelegramSettings(Section):
+    """The bot that brings tutoring links to students. Without a token, links are only written to the log."""
+
+    bot_token: Annotated[SecretStr, Field(min_length=20)] | None = None
+    base_url: HttpUrl = "https://api.telegram.org"
+
+
+class ListeningSettings(Section):
+    """Listening over HTTP, and where listeners are: by a MaxMind database, where there is one."""
+
+    guest_sessions_per_address: Annotated[int, Field(ge=1)] = 200
+    guest_starts_per_minute: Annotated[int, Field(ge=1)] = 60
+    places_file: Path | None = None
+
+
+class TutoringSettings(Section):
+    """Links to lessons. A meeting host stands for its subdomains too, `currency` for rates without a package."""
+
+    meeting_hosts: tuple[Host, ...] = ("zoom.us", "meet.google.com", "teams.microsoft.com")
+    link_seconds: Annotated[int, Field(ge=60, le=90 * 86_400)] = 86_400
+    timeout_seconds: Annotated[float, Field(ge=300, le=86_400)] = 7_200.0
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
+class StreamSettings(Section):
+    """The provider of study calls; both key and secret, or neither. `call_type` is that of a call id without one."""
+
+    api_key: Annotated[str, Field(min_length=1)] | None = None
+    api_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+    base_url: HttpUrl = "https://video.stream-io-api.com"
+    call_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "default"
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.api_key is None) is not (self.api_secret is None):
+            raise ValueError("set both api_key and api_secret, or neither")
+        return self
+
+
 class BackendSettings(HttpSettings):
     """The table `[backend]`. With `internal_host`, what only services of ours may call is served there alone."""
 
@@ -56,6 +98,11 @@ class BackendSettings(HttpSettings):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     mongo: MongoSettings = MongoSettings()
     viewers: ViewersSettings = ViewersSettings()
+    engagement: EngagementSettings = EngagementSettings()
+    listening: ListeningSettings = ListeningSettings()
+    telegram: TelegramSettings = TelegramSettings()
+    tutoring: TutoringSettings = TutoringSettings()
+    stream: StreamSettings = StreamSettings()
 
 
 class SocketPeer(BaseModel):

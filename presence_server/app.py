@@ -22,6 +22,7 @@ from backend_api.service.web import RUNNER_OPTIONS, build_app
 from presence_server import http
 from presence_server.auth import Gate, connecting_origins
 from presence_server.broadcaster import Broadcaster
+from presence_server.carrying import Carrying, carrying
 from presence_server.checkpoint import Checkpoint
 from presence_server.clock import Clock
 from presence_server.config import PresenceSettings, Root
@@ -96,28 +97,33 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 3. The history: first of all what an earlier process left behind.
         history = await _remember(steps, settings, folder, clock)
         await history.recorder.recover()
+        sessions = await _carry(steps, settings, folder, clock)
         # 4. Rooms and sockets, with nobody in them.
-        live = _count(settings, clock, keys, history.recorder)
-        health = Health({"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)})
+        live = _count(settings, clock, keys, history.recorder, sessions)
+        troubles = {"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)}
+        health = Health({**troubles, "sessions": sessions.check})
         app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
         # 5. The port.
         url = await _listen(live.engine, app, own)
         # 6. The background, once there is something to do for it.
         async with asyncio.TaskGroup() as group:
             work = (history.recorder.run(), history.courier.run(), _close_expired(live.viewers))
-            background = [group.create_task(one) for one in work]
+            background = [group.create_task(one) for one in (*work, *sessions.background())]
             try:
                 yield Presence(url, health, live.counter, history.outbox)
             finally:
-                await _shut_down(health, live, history, background)
+                await _shut_down(health, live, history, sessions, background)
 
 
-async def _shut_down(health: Health, live: _Live, history: _History, background: list[asyncio.Task[None]]) -> None:
+async def _shut_down(
+    health: Health, live: _Live, history: _History, sessions: Carrying, background: list[asyncio.Task[None]]
+) -> None:
     # 1. Balancers look elsewhere, and nobody new gets in.
     health.drain()
     live.engine.stop_listening()
     # 2. Those who are here are told when to come back, and are let go in slices; each is counted out.
     live.broadcaster.silence()
+    sessions.drain()
     await drain(live.engine)
     # 3. Whatever else is connected.
     await live.engine.close()
@@ -125,11 +131,13 @@ async def _shut_down(health: Health, live: _Live, history: _History, background:
     for task in background:
         task.cancel()
     await asyncio.wait(background)
-    # 5. The open minute, as partial parts, onto the disk.
+    # 5. The open minute, as partial parts, and the ends of sessions, onto the disk.
     await history.recorder.flush()
+    await sessions.flush()
     # 6. One bounded attempt to bring everything to the backend; the next process sends what is left.
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_SENDS_SECONDS):
+            await sessions.send()
             await history.courier.empty()
     log.info("reports_left", reports=history.outbox.waiting)
 
@@ -148,7 +156,18 @@ async def _remember(steps: AsyncExitStack, settings: Root, folder: DataFolder, c
     return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
 
 
-def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder) -> _Live:
+async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock) -> Carrying:
+    own = settings.presence
+    key = settings.internal.key_for("sessions")
+    client = BackendClient(own.backend.urls, key, timeout_seconds=own.backend.timeout_seconds)
+    await steps.enter_async_context(client)
+    try:
+        return await steps.enter_async_context(carrying(settings, clock, folder, client))
+    except OutboxRefused as error:
+        raise StartError(f"the outbox of sessions cannot be opened: {error.reason}") from None
+
+
+def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, sessions: Carrying) -> _Live:
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
     door = FrontDoor(own.limits, own.trusted_proxies, clock.now)
@@ -165,6 +184,7 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder) ->
     call_later = asyncio.get_running_loop().call_later
     broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
     attach(engine.server, viewers)
+    sessions.attach(engine, door, counter, changed, gate)
     return _Live(engine, viewers, counter, broadcaster)
 
 

@@ -46,6 +46,7 @@ class LimitSettings(Section):
     """What one client may ask for."""
 
     sockets_per_address: Annotated[int, Field(ge=1)] = 1_000
+    guest_sessions_per_address: Annotated[int, Field(ge=1)] = 200
     rooms_per_socket: Annotated[int, Field(ge=1, le=1_000)] = 20
     events_per_second: Positive = 10.0
     events_at_once: Annotated[int, Field(ge=1)] = 40

@@ -54,6 +54,10 @@ class FrontDoor:
         """Whether the connection's address had its share already when it was opened."""
         return self._entrants[connection].is_beyond
 
+    def address(self, connection: str) -> str:
+        """Where the connection comes from, through the proxies that are trusted."""
+        return self._entrants[connection].address
+
     def pace(self, connection: str) -> Pace:
         """Pay for one event; what a connection that has ended said before is free."""
         entrant, limits = self._entrants.get(connection), self._limits

@@ -16,8 +16,8 @@ def attach(server: socketio.AsyncServer, viewers: Viewers) -> None:
         try:
             waiting = viewers.connect(sid, auth)
         except ConnectionRefused as refused:
-            raise _told(refused) from None
-        return None if waiting is None else _connected_later(waiting)
+            raise told(refused) from None
+        return None if waiting is None else connected_later(waiting)
 
     def disconnect(sid: str, reason: str) -> None:
         viewers.disconnect(sid)
@@ -41,13 +41,15 @@ def attach(server: socketio.AsyncServer, viewers: Viewers) -> None:
         server.on(handler.__name__, handler)
 
 
-async def _connected_later(waiting: Coroutine[Any, Any, None]) -> None:
+async def connected_later(waiting: Coroutine[Any, Any, None]) -> None:
+    """The rest of a connect that had to wait."""
     try:
         await waiting
     except ConnectionRefused as refused:
-        raise _told(refused) from None
+        raise told(refused) from None
 
 
-def _told(refused: ConnectionRefused) -> Exception:
+def told(refused: ConnectionRefused) -> Exception:
+    """A refusal as the client hears it."""
     error: Exception = socketio.exceptions.ConnectionRefusedError(refused.message, {"code": refused.code})
     return error

@@ -98,6 +98,15 @@ class Outbox:
             raise self._refused(error) from None
         return None if row is None else Report(*row)
 
+    async def oldest_at(self) -> float | None:
+        """When the oldest report was added; None when nothing waits. Raises OutboxRefused."""
+        try:
+            async with self._database.execute("SELECT min(created_at) FROM reports") as rows:
+                row = await rows.fetchone()
+        except sqlite3.Error as error:
+            raise self._refused(error) from None
+        return None if row is None else row[0]
+
     async def done(self, report: Report, invalid: Sequence[SetAside] = ()) -> None:
         """Forget a report, except for items that the backend refused. Raises OutboxRefused: then all of it stays."""
         rows = [(report.id, report.path, item, reason, self._now()) for item, reason in invalid]

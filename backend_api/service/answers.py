@@ -49,9 +49,11 @@ def problem(
     *,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, object] | None = None,
 ) -> web.Response:
-    """A problem+json answer."""
+    """A problem+json answer; `members` are added to it."""
     document: dict[str, object] = {
+        **(members or {}),
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,

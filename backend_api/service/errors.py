@@ -42,6 +42,8 @@ class AppError(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.headers: dict[str, str] = {}
+        self.members: dict[str, object] = {}
+        """What the problem says beside its own fields (RFC 9457 §3.2), ready for JSON."""
 
     @property
     def title(self) -> str:

@@ -131,7 +131,14 @@ def _explaining(unavailable: tuple[type[Exception], ...]) -> Middleware:
 
 
 def _app_problem(request: web.Request, error: AppError) -> web.Response:
-    return problem(error.status, error.detail, request_id_of(request), errors=error.errors, headers=error.headers)
+    return problem(
+        error.status,
+        error.detail,
+        request_id_of(request),
+        errors=error.errors,
+        headers=error.headers,
+        members=error.members,
+    )
 
 
 def _framework_problem(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -1,4 +1,4 @@
-"""`scripts/up --demo`: a few dozen simulated viewers over real sockets, so that the first look shows life."""
+"""`scripts/up --demo`: a few dozen simulated people over real sockets, so that the first look shows life."""
 
 import argparse
 import asyncio
@@ -9,14 +9,18 @@ import random
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import socketio
 from socketio.exceptions import SocketIOError
 
-from scripts.stack.links import DEMO_AUCTIONS
+from scripts.stack import keyring
+from scripts.stack.demo_school import LEARNERS, STUDENTS, School, learner, student
+from scripts.stack.links import DEMO_AUCTIONS, DEMO_CHANNEL
 
 VIEWERS = 36
+LISTENERS = 8
 PEOPLE = 30
 """Fewer people than sockets: some have a second tab open."""
 VISIT_SECONDS = (20.0, 150.0)
@@ -50,6 +54,30 @@ async def visit(url: str, viewer_id: str, room: str, dice: random.Random) -> Non
         await client.disconnect()
 
 
+async def listen(url: str, listener_id: str, dice: random.Random) -> None:
+    """One stretch of listening to the demo channel, with a stall now and then."""
+    client = socketio.AsyncClient(reconnection=False)
+    auth = {"channelId": DEMO_CHANNEL, "showId": "morning-show", "listenerId": listener_id}
+    try:
+        await client.connect(url, transports=["websocket"], auth=auth, namespaces=["/listening"])
+        for _ in range(dice.randint(1, 5)):
+            await asyncio.sleep(dice.uniform(*VISIT_SECONDS))
+            stalls = int(dice.random() < 0.2)
+            await client.emit("quality", {"buffering": stalls, "bitrate": 128_000}, namespace="/listening")
+        await client.call("stop", namespace="/listening", timeout=5)
+    finally:
+        await client.disconnect()
+
+
+async def listener(url: str, seed: int) -> None:
+    """Somebody who listens again and again."""
+    dice = random.Random(1_000 + seed)  # noqa: S311 - nobody's secret
+    while True:
+        await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
+        with contextlib.suppress(SocketIOError, OSError, TimeoutError):
+            await listen(url, f"demo-listener-{seed}", dice)
+
+
 async def viewer(url: str, seed: int) -> None:
     """Somebody who comes back again and again, also after the server was away."""
     dice = random.Random(seed)  # noqa: S311 - nobody's secret
@@ -60,12 +88,16 @@ async def viewer(url: str, seed: int) -> None:
             await visit(url, f"demo-{seed % PEOPLE}", choose_room(dice, loop.time()), dice)
 
 
-async def run(url: str) -> None:
+async def run(url: str, school: School | None) -> None:
     """Runs until SIGTERM or SIGINT; then everybody leaves."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = [_task(viewer(url, seed)) for seed in range(VIEWERS)]
+    tasks += [_task(listener(url, seed)) for seed in range(LISTENERS)]
+    if school is not None:
+        tasks += [_task(student(school, name, seed)) for seed, name in enumerate(STUDENTS)]
+        tasks += [_task(learner(school, name, seed)) for seed, name in enumerate(LEARNERS)]
     await stop.wait()
     for task in tasks:
         task.cancel()
@@ -79,9 +111,16 @@ def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--presence", required=True, metavar="URL")
+    parser.add_argument("--backend", required=True, metavar="URL")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the stack's folder, where its own secrets are in use")
     # The client library reports every refused connection with a traceback; here that is a retry.
     logging.disable(logging.CRITICAL)
-    asyncio.run(run(parser.parse_args().presence))
+    options = parser.parse_args()
+    school = None
+    if options.data is not None:
+        own = keyring.load(options.data)
+        school = School(options.backend, options.presence, own.api_key, own.token_secret)
+    asyncio.run(run(options.presence, school))
     return 0
 
 

@@ -6,6 +6,9 @@ from scripts.stack.plan import Ports
 from scripts.stack.tokens import mint
 
 LINK_TTL_SECONDS = 12 * 3600
+DEMO_CHANNEL = "demo"
+DEMO_TEACHER = "demo-teacher"
+DEMO_LEARNER = "demo-learner"
 DEMO_AUCTIONS = ("auction:demo", "auction:vintage-guitar", "auction:night-train")
 
 
@@ -13,17 +16,26 @@ def describe(ports: Ports, secret: str | None, *, data: Path, now: float) -> str
     """Several lines for a person. Without a `secret` the links carry no token: the operator's own users have them."""
     backend, presence = (f"http://127.0.0.1:{port}" for port in ports)
     room = DEMO_AUCTIONS[0]
-    token = ""
-    if secret is not None:
-        claims: dict[str, object] = {"sub": "local-admin", "roles": ["admin"]}
-        token = f"#token={mint(secret, claims, now=now, ttl_seconds=LINK_TTL_SECONDS)}"
+    token = _fragment(secret, now, sub="local-admin", roles=["admin"])
+    teacher = _fragment(secret, now, sub=DEMO_TEACHER, roles=["teacher"], teacherId=DEMO_TEACHER)
     rows = [
         ("overview", f"{backend}/{token}"),
         ("a live page", f"{backend}/live/{room}"),
         ("its history", f"{backend}/viewers/{room}{token}"),
+        ("engagement", f"{backend}/admin/stats{token}"),
+        ("a player", f"{backend}/demo/player/{DEMO_CHANNEL}"),
+        ("its channel", f"{backend}/station-owner/control-panel?channel={DEMO_CHANNEL}{token}"),
+        ("a teacher", f"{backend}/teacher{teacher}"),
+        ("lessons", f"{backend}/admin/teacher-sessions{token}"),
+        ("study time", f"{backend}/study/{DEMO_LEARNER}{token}"),
         ("API", f"{backend}/docs"),
         ("sockets", f"{presence}/socket.io/"),
         ("data, logs", str(data)),
     ]
     lines = [f"  {name:<12} {url}" for name, url in rows]
     return "\n".join(["Ready.", *lines, "Ctrl-C stops everything."])
+
+
+def _fragment(secret: str | None, now: float, **claims: object) -> str:
+    """The end of a link that opens a page as this user."""
+    return "" if secret is None else f"#token={mint(secret, claims, now=now, ttl_seconds=LINK_TTL_SECONDS)}"

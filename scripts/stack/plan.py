@@ -88,6 +88,12 @@ def environment(
     return unset | forced
 
 
+def uses_own_secrets(configured: Configured) -> bool:
+    """Whether keys and tokens are the local stack's own, rather than the operator's."""
+    names = ("INTERNAL__API_KEY", "INTERNAL__SIGNING_KEYS", "AUTH__SECRET", "AUTH__JWKS_URL")
+    return not configured.has(*names)
+
+
 def token_secret(configured: Configured, keyring: Keyring) -> str | None:
     """What signs the tokens in the printed links; None where the operator's tokens come from elsewhere."""
     return None if configured.has("AUTH__SECRET", "AUTH__JWKS_URL") else keyring.token_secret

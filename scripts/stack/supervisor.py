@@ -70,8 +70,12 @@ class Stack:
             await backend.wait_until(lambda: _is_ready(http, self._ports.backend), seconds=READY_SECONDS)
             await presence.wait_until(lambda: _is_ready(http, self._ports.presence), seconds=READY_SECONDS)
         if demo:
-            url = f"http://127.0.0.1:{self._ports.presence}"
-            await self._spawn("demo", ["-m", "scripts.stack.demo", "--presence", url], dict(os.environ))
+            backend_url, presence_url = (f"http://127.0.0.1:{port}" for port in self._ports)
+            arguments = ["--presence", presence_url, "--backend", backend_url]
+            # The school needs an API key and users; with the operator's own secrets it stays closed.
+            if plan.uses_own_secrets(self._configured):
+                arguments += ["--data", str(self._data)]
+            await self._spawn("demo", ["-m", "scripts.stack.demo", *arguments], dict(os.environ))
 
     async def _start_program(self, name: str, package: str, env: dict[str, str]) -> Child:
         config = ["--config", str(self._config)] if self._config else []

@@ -29,7 +29,7 @@ def _run(command: list[str], folder: Path) -> str:
 
 @pytest.mark.parametrize(
     ("language", "holding", "wanted"),
-    [("sh", "curl", '"overallPeak":4'), ("python", "BackendClient", "4\n")],
+    [("sh", "timeRange=24h", '"overallPeak":4'), ("python", "BackendClient", "4\n")],
 )
 def test_an_internal_service_calls_the_backend_as_shown(start_stack, language, holding, wanted):
     """The curl line with the plain key and the Python lines with a signature read the same history."""

@@ -14,7 +14,14 @@ from backend_api.service.settings import AuthSettings, InternalSettings
 from backend_api.service.web import RUNNER_OPTIONS, build_app
 
 PRESENCE = "https://presence.example"
-PAGES = ["/", "/live/auction:1", "/viewers/auction:1", "/live/nonsense"]
+PAGES = [
+    "/",
+    "/live/auction:1",
+    "/viewers/auction:1",
+    "/live/nonsense",
+    "/station-owner/control-panel",
+    "/demo/player/c1",
+]
 
 
 @pytest.fixture

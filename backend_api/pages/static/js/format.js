@@ -37,4 +37,11 @@ export function formatStep(seconds) {
   return seconds >= HOUR_SECONDS ? counted(seconds / HOUR_SECONDS, 'hour') : counted(seconds / 60, 'minute');
 }
 
+/** `1:02:03`, `4:05`. */
+export function formatLength(seconds) {
+  const [hours, minutes] = [Math.floor(seconds / HOUR_SECONDS), Math.floor((seconds % HOUR_SECONDS) / 60)];
+  const two = (value) => String(value).padStart(2, '0');
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
 export const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -1,0 +1,1 @@
+"""Engagement with tracks: events in batches, counters, rollups, dashboards."""

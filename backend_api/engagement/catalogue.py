@@ -1,0 +1,107 @@
+"""What tracks, artists and playlists are called, and whose they are, as the host application tells. Counts nothing."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from pymongo import UpdateOne
+
+from backend_api.contract.events import ArtistEntry, NamedTrack, PlaylistEntry, TrackEntry
+from backend_api.db import Document, Mongo
+from backend_api.engagement.documents import ARTISTS, PLAYLISTS, TRACKS
+from backend_api.engagement.raw import chunks
+
+MAX_REMEMBERED = 100_000
+
+
+class Playlist(NamedTuple):
+    """A playlist as dashboards name it."""
+
+    id: str
+    title: str
+    tracks: int
+
+
+class Catalogue:
+    """The catalogue. That a track is known is remembered, for tracks are never taken out again."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._tracks, self._artists, self._playlists = mongo[TRACKS], mongo[ARTISTS], mongo[PLAYLISTS]
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    async def known(self, tracks: Iterable[str]) -> set[str]:
+        """Those of the tracks that are in the catalogue."""
+        asked = set(tracks)
+        found = {track for track in asked if track in self._known}
+        for some in chunks(asked - found):
+            documents = await self._tracks.find({"_id": {"$in": some}}, {"_id": 1}).to_list(None)
+            found |= {document["_id"] for document in documents}
+        for track in found:
+            self._known[track] = None
+            self._known.move_to_end(track)
+        while len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        return found
+
+    async def put_tracks(self, entries: Mapping[str, TrackEntry]) -> dict[str, str]:
+        """Keeps the entries; the tracks that had another artist, with that one's id."""
+        before: dict[str, str] = {}
+        for some in chunks(entries):
+            documents = await self._tracks.find({"_id": {"$in": some}}, {"artistId": 1}).to_list(None)
+            before |= {document["_id"]: document["artistId"] for document in documents}
+            moved = {t: a for t, a in before.items() if t in entries and entries[t].artist_id != a}
+            updates = [_track_update(track, entries[track], moved.get(track)) for track in some]
+            await self._tracks.bulk_write(updates, ordered=False)
+        return {track: artist for track, artist in before.items() if entries[track].artist_id != artist}
+
+    async def put_artist(self, artist: str, entry: ArtistEntry) -> None:
+        await self._artists.replace_one({"_id": artist}, entry.model_dump(), upsert=True)
+
+    async def put_playlist(self, playlist: str, entry: PlaylistEntry) -> None:
+        document = {"ownerId": entry.owner_id, "title": entry.title, "trackIds": entry.track_ids}
+        await self._playlists.replace_one({"_id": playlist}, document, upsert=True)
+
+    async def tracks_of(self, artist: str) -> list[str]:
+        documents = await self._tracks.find({"artistId": artist}, {"_id": 1}).to_list(None)
+        return [document["_id"] for document in documents]
+
+    async def all_tracks(self) -> list[str]:
+        return [document["_id"] async for document in self._tracks.find({}, {"_id": 1})]
+
+    async def listed(self, artist: str | None, limit: int) -> list[NamedTrack]:
+        """Tracks with their names, of one artist or of all."""
+        query = {} if artist is None else {"artistId": artist}
+        fields = {"artistId": 1, "title": 1, "durationSeconds": 1}
+        documents = await self._tracks.find(query, fields).limit(limit).to_list(None)
+        return [
+            NamedTrack(
+                track_id=document["_id"],
+                artist_id=document["artistId"],
+                title=document["title"],
+                duration_seconds=document["durationSeconds"],
+            )
+            for document in documents
+        ]
+
+    async def titles(self, tracks: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for some in chunks(dict.fromkeys(tracks)):
+            documents = await self._tracks.find({"_id": {"$in": some}}, {"title": 1}).to_list(None)
+            found |= {document["_id"]: document["title"] for document in documents}
+        return found
+
+    async def artist(self, artist: str) -> ArtistEntry | None:
+        document = await self._artists.find_one({"_id": artist})
+        return None if document is None else ArtistEntry(name=document["name"], image=document["image"])
+
+    async def playlists_of(self, owner: str, limit: int) -> list[Playlist]:
+        documents = await self._playlists.find({"ownerId": owner}).limit(limit).to_list(None)
+        return [Playlist(document["_id"], document["title"], len(document["trackIds"])) for document in documents]
+
+
+def _track_update(track: str, entry: TrackEntry, former_artist: str | None) -> UpdateOne:
+    named = {"artistId": entry.artist_id, "title": entry.title, "durationSeconds": entry.duration_seconds}
+    change: Document = {"$set": named}
+    if former_artist is not None:
+        change["$addToSet"] = {"formerArtists": former_artist}
+    return UpdateOne({"_id": track}, change, upsert=True)

@@ -1,0 +1,104 @@
+"""A batch as it arrives: who sent it and how much they may send, then the checks, then storing."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter
+
+from backend_api.contract.events import BatchAnswer
+from backend_api.engagement.catalogue import Catalogue
+from backend_api.engagement.countries import Countries
+from backend_api.engagement.documents import Origin
+from backend_api.engagement.events import Conditions, Sender, admit, read
+from backend_api.engagement.ingest import Ingest
+from backend_api.engagement.limits import AddressLimits
+from backend_api.engagement.privacy import MAX_USER_AGENT, is_bot, keyed_hash, truncated
+from backend_api.engagement.retention import Retention
+from backend_api.engagement.settings import EngagementSettings
+from backend_api.service.errors import TooManyRequests
+
+
+class Arrival(NamedTuple):
+    """Where a batch came from. `consent` is what the page says, None where it says nothing; times are Unix seconds."""
+
+    address: str
+    user_agent: str
+    user_id: str | None
+    is_internal: bool
+    consent: bool | None
+    sent_at: float | None
+    received_at: float
+
+
+class EventIntake:
+    """Takes batches in."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ingest: Ingest,
+        retention: Retention,
+        settings: EngagementSettings,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._catalogue = catalogue
+        self._ingest = ingest
+        self._retention = retention
+        self._settings = settings
+        self._countries = Countries(settings.country_file)
+        self._limits = AddressLimits(per_second=settings.events_per_second, cap=settings.events_at_once)
+        self._events = Counter("engagement_events", "Events of batches", ["outcome"], registry=registry)
+
+    async def take(self, items: Sequence[Any], arrival: Arrival) -> BatchAnswer:
+        """What became of each; TooManyRequests where the address has sent too many."""
+        self._check_limit(arrival, len(items))
+        sender = self._sender(arrival)
+        events = {index: read(item) for index, item in enumerate(items)}
+        known = await self._catalogue.known(event.track_id for event in events.values() if not isinstance(event, str))
+        is_guest = sender.user_id is None and not sender.is_trusted
+        conditions = Conditions(
+            received_at=arrival.received_at,
+            sent_at=arrival.sent_at,
+            oldest_at=self._retention.oldest_at(arrival.received_at, is_guest=is_guest),
+            known_tracks=known,
+            guest_likes_count=self._settings.guest_likes_count,
+        )
+        admitted = admit(events, sender, conditions)
+        outcome = await self._ingest.store(admitted.events, self._origin(sender, arrival))
+        rejected = sorted([*admitted.rejected, *outcome.conflicts], key=lambda one: one.index)
+        answer = BatchAnswer(accepted=len(outcome.new), duplicates=len(outcome.repeated), rejected=rejected)
+        self._observe(answer)
+        return answer
+
+    def _check_limit(self, arrival: Arrival, events: int) -> None:
+        if arrival.is_internal:
+            return
+        if wait := self._limits.take(arrival.address, events, arrival.received_at):
+            raise TooManyRequests("This address sends too many events.", retry_after_seconds=wait)
+
+    def _sender(self, arrival: Arrival) -> Sender:
+        consent = self._settings.consent == "assumed" if arrival.consent is None else arrival.consent
+        robot = not arrival.is_internal and is_bot(arrival.user_agent)
+        return Sender(arrival.user_id, arrival.is_internal, consent, robot)
+
+    def _origin(self, sender: Sender, arrival: Arrival) -> Origin:
+        """The country is found by the whole address; what is kept of it afterwards is less."""
+        if arrival.is_internal:
+            return Origin(arrival.user_id)
+        country = self._countries.of(arrival.address)
+        if not sender.has_consent:
+            return Origin(arrival.user_id, keeps_device=False, country=country)
+        agent = arrival.user_agent[:MAX_USER_AGENT]
+        return Origin(arrival.user_id, user_agent=agent, ip=self._kept_address(arrival.address), country=country)
+
+    def _kept_address(self, address: str) -> str | None:
+        key = self._settings.address_key
+        if key is not None:
+            return keyed_hash(address, key.get_secret_value().encode())
+        return truncated(address) if self._settings.addresses == "truncated" else None
+
+    def _observe(self, answer: BatchAnswer) -> None:
+        self._events.labels("accepted").inc(answer.accepted)
+        self._events.labels("duplicate").inc(answer.duplicates)
+        for rejected in answer.rejected:
+            self._events.labels(rejected.reason).inc()

@@ -1,0 +1,141 @@
+"""Reads the figures of a range from rollups, and from raw events only what lies in the hour at its edge.
+
+A rolling range ends now: its last piece is the running hour, day or month, which the rollups already hold as far as
+`freshness` says. It begins anywhere within an hour; what of that hour lies before is not in it, so that hour is counted
+from raw events, and only for tracks that have any in it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from backend_api.contract.events import Freshness, TimeRange
+from backend_api.contract.wire import at as time_of
+from backend_api.db import Mongo
+from backend_api.engagement.catalogue import Catalogue
+from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STATS, Family, artist_group
+from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Step, Stretch
+from backend_api.engagement.raw import RawEvents
+from backend_api.engagement.rollups import Figures, Piece, Raw, Sums, count
+from backend_api.engagement.stats import Stats
+from backend_api.engagement.tracks import Tracks
+
+FEW_TRACKS = 2
+MANY_EVENTS = 4_000
+
+
+class Subject(NamedTuple):
+    """Whose figures: one track's, an artist's (`group`), or everybody's."""
+
+    family: Family
+    id: str
+    artist: str | None = None
+
+
+class Found(NamedTuple):
+    """A range as it was read: the pieces it is made of and the starts of its curve's steps."""
+
+    pieces: Sequence[Piece]
+    steps: Sequence[float]
+    edge: Sequence[Piece]
+    """What the partial hour at its beginning holds, one piece or none; it is among the pieces, too."""
+
+    @property
+    def figures(self) -> Figures:
+        return Figures.merged(piece.figures for piece in self.pieces)
+
+
+def of_track(track: str) -> Subject:
+    return Subject(TRACK_STATS, track)
+
+
+def of_artist(artist: str) -> Subject:
+    return Subject(GROUP_STATS, artist_group(artist), artist)
+
+
+EVERYBODY = Subject(GROUP_STATS, EVERYTHING)
+
+
+class Reader:
+    """Figures of ranges that end now."""
+
+    def __init__(self, mongo: Mongo, stats: Stats, calendar: Calendar, now: Callable[[], float]) -> None:
+        self._raw, self._tracks, self._catalogue = RawEvents(mongo), Tracks(mongo), Catalogue(mongo)
+        self._stats = stats
+        self._calendar = calendar
+        self._now = now
+
+    async def read(self, subject: Subject, time_range: TimeRange, *, first_at: float = 0.0) -> Found:
+        """The range up to now. `all` begins with the first month that has anything, or where `first_at` says."""
+        now, step = self._now(), STEP[time_range]
+        end_at = self._calendar.ceil(now + 1, step)
+        if time_range == "all":
+            pieces = await self._pieces(subject, Stretch("month", first_at, end_at))
+            start_at = min((piece.start_at for piece in pieces), default=now)
+            return Found(pieces, self._steps(start_at, end_at, step), ())
+        start_at = now - ROLLING_SECONDS[time_range]
+        stretches = self._calendar.cover(start_at, end_at, step)
+        found = [(stretch.grain, await self._pieces(subject, stretch)) for stretch in stretches]
+        edge = [piece for grain, pieces in found if grain == "raw" for piece in pieces]
+        return Found([piece for _, pieces in found for piece in pieces], self._steps(start_at, end_at, step), edge)
+
+    async def previous(self, subject: Subject, time_range: TimeRange, current: Found) -> Sums | None:
+        """The sums of the range of equal length before; the hour between the two is not read from raw again."""
+        if time_range == "all":
+            return None
+        seconds = ROLLING_SECONDS[time_range]
+        border_at = self._now() - seconds
+        end_at = self._calendar.ceil(border_at, "hour")
+        stretches = self._calendar.cover(border_at - seconds, end_at, "month" if time_range == "1y" else "day")
+        pieces = [piece for stretch in stretches for piece in await self._pieces(subject, stretch, sums_only=True)]
+        together = Sums.total([Sums(), *(piece.figures.sums for piece in pieces)])
+        return together.minus(Sums.total([Sums(), *(piece.figures.sums for piece in current.edge)]))
+
+    async def freshness(self, subject: Subject) -> Freshness:
+        """Since when something waits to be recounted, and how much."""
+        tracks = await self._members(subject)
+        pending, since_at = await self._tracks.waiting(tracks)
+        return Freshness(as_of=time_of(self._now() if since_at is None else since_at), pending_events=pending)
+
+    async def _members(self, subject: Subject) -> list[str] | None:
+        """The tracks of a subject; None for all there are."""
+        if subject.family is TRACK_STATS:
+            return [subject.id]
+        return None if subject.artist is None else await self._catalogue.tracks_of(subject.artist)
+
+    async def _pieces(self, subject: Subject, stretch: Stretch, *, sums_only: bool = False) -> Sequence[Piece]:
+        if stretch.grain == "raw":
+            return await self._edge(subject, stretch)
+        if stretch.grain == "hour":
+            return await self._stats.hour_pieces(subject.family, subject.id, stretch.start_at, stretch.end_at)
+        return await self._stats.pieces(
+            subject.family, stretch.grain, subject.id, stretch.start_at, stretch.end_at, sums_only=sums_only
+        )
+
+    async def _edge(self, subject: Subject, stretch: Stretch) -> Sequence[Piece]:
+        """A part of one hour, from the raw events of those tracks whose hour is not empty."""
+        slot = self._calendar.slot_of(stretch.start_at)
+        members = await self._members(subject)
+        lively = await self._stats.hours_of_tracks(members, slot.day, [slot.hour])
+        tracks = {track for track, hours in lively.items() if slot.hour in hours}
+        if not tracks:
+            return ()
+        events = await self._events(tracks, stretch)
+        ends = await self._raw.ends_of(events, stretch.start_at, stretch.end_at)
+        if subject.family is TRACK_STATS:
+            return [Piece(stretch.start_at, count(events, ends))]
+        parts = [count([e for e in events if e["trackId"] == track], ends).of_track(track) for track in tracks]
+        return [Piece(stretch.start_at, Figures.merged(parts))]
+
+    async def _events(self, tracks: set[str], stretch: Stretch) -> list[Raw]:
+        """Of many tracks all at once, by time alone, unless too much else has happened in that hour."""
+        if len(tracks) > FEW_TRACKS:
+            events = await self._raw.between(None, stretch.start_at, stretch.end_at, MANY_EVENTS)
+            if len(events) < MANY_EVENTS:
+                return [event for event in events if event["trackId"] in tracks]
+        return await self._raw.between(tracks, stretch.start_at, stretch.end_at, 0)
+
+    def _steps(self, start_at: float, end_at: float, step: Step) -> list[float]:
+        starts = [self._calendar.floor(start_at, step)]
+        while (following := self._calendar.ceil(starts[-1] + 1, step)) < end_at:
+            starts.append(following)
+        return starts

@@ -1,0 +1,204 @@
+"""Figures of a stretch of time: counted from raw events once, and merged ever after. Pure.
+
+Merging is commutative and associative, and everything that must be exact is an integer: durations in milliseconds,
+completion in hundredths of a per cent. Averages are kept as sum and number, people as a set (`uniques`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from heapq import nlargest
+from typing import Any, NamedTuple, Self
+
+from backend_api.engagement.uniques import HASH_SPACE, People
+
+Raw = Mapping[str, Any]
+"""A stored event (see `documents`)."""
+
+END_EARLY = timedelta(minutes=5)
+END_LATE = timedelta(days=1)
+"""How far before (clocks differ) and after its play an end is taken for that play's."""
+MAX_TRACKS = 2_000
+"""How many tracks a group's breakdown names: those played most."""
+
+
+class Sums(NamedTuple):
+    """What simply adds up. `ended` are the plays whose end is known, `completions` those of known track length, too."""
+
+    plays: int = 0
+    likes: int = 0
+    unlikes: int = 0
+    saves: int = 0
+    unsaves: int = 0
+    shares: int = 0
+    downloads: int = 0
+    ended: int = 0
+    duration_ms: int = 0
+    completions: int = 0
+    completion_parts: int = 0
+    skipped: int = 0
+    replayed: int = 0
+
+    @classmethod
+    def total(cls, several: Iterable["Sums"]) -> Self:
+        return cls(*(sum(column) for column in zip(*several, strict=True)))
+
+    def minus(self, other: "Sums") -> "Sums":
+        return Sums(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Recent(NamedTuple):
+    """An event as the dashboard lists it; `at_ms` is Unix milliseconds."""
+
+    at_ms: int
+    event_id: str
+    track_id: str
+    source: str
+    country: str | None
+
+
+class Figures(NamedTuple):
+    """All that is known of a stretch. `sources`, `countries` and `tracks` break down plays, `platforms` shares."""
+
+    sums: Sums = Sums()
+    sources: Mapping[str, int] = {}
+    platforms: Mapping[str, int] = {}
+    countries: Mapping[str, int] = {}
+    tracks: Mapping[str, int] = {}
+    people: People = People()
+    last_plays: Sequence[Recent] = ()
+    last_likes: Sequence[Recent] = ()
+
+    @classmethod
+    def merged(cls, several: Iterable["Figures"]) -> Self:
+        """The figures of all of them together; people who are in several count once."""
+        parts = list(several)
+        return cls(
+            Sums.total(part.sums for part in parts) if parts else Sums(),
+            _added(part.sources for part in parts),
+            _added(part.platforms for part in parts),
+            _added(part.countries for part in parts),
+            dict(_added(part.tracks for part in parts).most_common(MAX_TRACKS)),
+            People.merged(part.people for part in parts),
+            newest(10, (recent for part in parts for recent in part.last_plays)),
+            newest(5, (recent for part in parts for recent in part.last_likes)),
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.sums)
+
+    def of_track(self, track_id: str) -> "Figures":
+        """The same as a part of a group, whose plays are broken down by track."""
+        return self._replace(tracks={track_id: self.sums.plays} if self.sums.plays else {})
+
+
+class Piece(NamedTuple):
+    """The figures of one hour, day or month, or of a part of an hour; `start_at` is Unix seconds."""
+
+    start_at: float
+    figures: Figures
+
+
+def count(events: Iterable[Raw], ends: Iterable[Raw]) -> Figures:
+    """The figures of raw events other than ends; `ends` may hold any, and complete the plays they belong to."""
+    counted = [event for event in events if event.get("uncounted") is None]
+    plays = [event for event in counted if event["type"] == "play"]
+    likes = [event for event in counted if event["type"] == "like"]
+    shares = [event for event in counted if event["type"] == "share"]
+    ended = Ends(ends)
+    played = Sums.total([Sums(), *(_play_sums(play, ended.of(play) or play) for play in plays)])
+    kinds = Counter(event.get("action", event["type"]) for event in counted)
+    return Figures(
+        played._replace(
+            plays=len(plays),
+            likes=kinds["like"],
+            unlikes=kinds["unlike"],
+            saves=kinds["save"],
+            unsaves=kinds["unsave"],
+            shares=len(shares),
+            downloads=kinds["download"],
+        ),
+        Counter(play["source"] for play in plays),
+        Counter(share["platform"] for share in shares),
+        Counter(play["country"] for play in plays if play.get("country")),
+        {},
+        People.of({play["person"] for play in plays}),
+        newest(10, map(_recent, plays)),
+        newest(5, (_recent(like) for like in likes if like["action"] == "like")),
+    )
+
+
+class Ends:
+    """Which end belongs to a play: the earliest that lies near enough to be its end."""
+
+    def __init__(self, ends: Iterable[Raw]) -> None:
+        self._ends: dict[tuple[str, str], list[Raw]] = defaultdict(list)
+        for end in sorted(ends, key=lambda end: (end["timestamp"], end["_id"])):
+            if end.get("uncounted") is None:
+                self._ends[end["trackId"], end["playId"]].append(end)
+
+    def of(self, play: Raw) -> Raw | None:
+        """None where nothing is known of it, or where the play has no id to be known by."""
+        candidates = self._ends.get((play["trackId"], play.get("playId", "")), ())
+        return next((end for end in candidates if -END_EARLY <= end["timestamp"] - play["timestamp"] <= END_LATE), None)
+
+
+def ratio(part: float, whole: int, digits: int) -> float | None:
+    """None where there is nothing to divide by."""
+    return round(part / whole, digits) if whole else None
+
+
+def newest(number: int, recents: Iterable[Recent]) -> list[Recent]:
+    return nlargest(number, set(recents))
+
+
+def to_document(figures: Figures) -> dict[str, Any]:
+    """What merging needs, as BSON. Breakdowns are lists of pairs, for their keys may hold dots."""
+    return {
+        "sums": list(figures.sums),
+        **{name: [list(pair) for pair in getattr(figures, name).items()] for name in _BREAKDOWNS},
+        "people": figures.people.pack(),
+        **({} if figures.people.is_exact else {"bound": figures.people.bound}),
+        **{name: [list(recent) for recent in getattr(figures, name)] for name in _LISTS},
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> Figures:
+    """Of a document that was read without some of its fields, those are empty."""
+    sources, platforms, countries, tracks = (dict(document.get(name, ())) for name in _BREAKDOWNS)
+    people = People.unpack(document.get("people", b""), document.get("bound", HASH_SPACE))
+    plays, likes = ([Recent(*recent) for recent in document.get(name, ())] for name in _LISTS)
+    return Figures(Sums(*document["sums"]), sources, platforms, countries, tracks, people, plays, likes)
+
+
+_BREAKDOWNS = ("sources", "platforms", "countries", "tracks")
+_LISTS = ("last_plays", "last_likes")
+
+
+def _added(breakdowns: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for breakdown in breakdowns:
+        total.update(breakdown)
+    return total
+
+
+def _play_sums(play: Raw, end: Raw) -> Sums:
+    replayed = int(bool(play.get("replayed") or end.get("replayed")))
+    duration = end.get("duration")
+    if duration is None:
+        return Sums(replayed=replayed)
+    completion = end.get("completionRate")
+    return Sums(
+        ended=1,
+        duration_ms=round(duration * 1_000),
+        completions=int(completion is not None),
+        completion_parts=round((completion or 0) * 100),
+        skipped=int(end["skipped"]),
+        replayed=replayed,
+    )
+
+
+def _recent(event: Raw) -> Recent:
+    at_ms = round(event["timestamp"].timestamp() * 1_000)
+    return Recent(at_ms, event["_id"], event["trackId"], event["source"], event.get("country"))

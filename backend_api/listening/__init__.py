@@ -1,0 +1,1 @@
+"""Listening to stations: sessions over HTTP, listening time, reports, lists."""

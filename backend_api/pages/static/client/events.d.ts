@@ -1,0 +1,31 @@
+export type Source = 'landing' | 'playlist' | 'search' | 'direct' | 'share' | 'player';
+export type Platform = 'twitter' | 'facebook' | 'instagram' | 'whatsapp' | 'copy_link' | 'embed';
+
+export interface CollectorOptions {
+  /** Where the backend is; the page's own origin unless given. */
+  url?: string;
+  /** Your application's JWT, or a function that gives a fresh one before each batch. */
+  token?: string | (() => string | undefined | Promise<string | undefined>);
+  /** What the visitor said; false leaves no device id, address or user agent on the server. */
+  consent?: boolean;
+  anonymousId?: string;
+  onRejected?: (event: object, reason: string) => void;
+}
+
+export interface Collector {
+  /** Returns the id of the play. With `position` the play ends by itself when the page goes away. */
+  trackPlayStart(
+    trackId: string,
+    options?: { source?: Source; playlistId?: string; replayed?: boolean; trackDuration?: number; position?: () => number },
+  ): string;
+  trackPlayEnd(playId: string, options: { duration: number; trackDuration?: number; replayed?: boolean }): void;
+  trackLike(trackId: string, options?: { source?: Source; liked?: boolean }): void;
+  trackSave(trackId: string, options: { playlistId: string; saved?: boolean }): void;
+  trackShare(trackId: string, options: { platform: Platform; source?: Source }): void;
+  trackDownload(trackId: string, options?: { source?: Source }): void;
+  flush(): Promise<void>;
+  readonly stats: { sent: number; dropped: number; refused: number; waiting: number };
+  stop(): void;
+}
+
+export function collectEvents(options?: CollectorOptions): Collector;

@@ -1,0 +1,58 @@
+/** What the collector decides: what waits, what goes next, how it is cut into portions, when to try again. Pure. */
+
+export const BATCH = 50;
+export const CAPACITY = 1_000;
+export const SKIPPED_BELOW_SECONDS = 20;
+
+/** Adds an event; beyond the capacity the oldest go. `{events, dropped}`. */
+export function enqueue(events, event, capacity = CAPACITY) {
+  const all = [...events, event];
+  const dropped = Math.max(0, all.length - capacity);
+  return { events: all.slice(dropped), dropped };
+}
+
+/** Without the events of these ids. */
+export const without = (events, sent) => {
+  const ids = new Set(sent.map((event) => event.eventId));
+  return events.filter((event) => !ids.has(event.eventId));
+};
+
+/** Both, each event once, in order of time. */
+export function joined(events, others) {
+  const ids = new Set(events.map((event) => event.eventId));
+  const fresh = others.filter((event) => !ids.has(event.eventId));
+  return [...events, ...fresh].sort((a, b) => a.timestamp - b.timestamp);
+}
+
+/** Portions whose bodies, as `write` makes them, stay within `maxBytes` each. An event that alone is too big is left out. */
+export function portions(events, write, maxBytes) {
+  if (events.length === 0) return [];
+  const size = new TextEncoder().encode(write(events)).length;
+  if (size <= maxBytes) return [events];
+  if (events.length === 1) return [];
+  const middle = events.length >> 1;
+  return [...portions(events.slice(0, middle), write, maxBytes), ...portions(events.slice(middle), write, maxBytes)];
+}
+
+/** What an answer's status means for the events sent: `taken`, `again` (later), or `refused` for good. */
+export function verdict(status) {
+  if (status >= 200 && status < 300) return 'taken';
+  return status === 401 || status === 403 || status === 408 || status === 425 || status === 429 || status >= 500 ? 'again' : 'refused';
+}
+
+/** Milliseconds until the next try: doubling up to a minute, spread over its upper half, never before the server asked. */
+export function retryDelay(attempt, random, retryAfterSeconds = 0) {
+  const ceiling = Math.min(60_000, 1_000 * 2 ** attempt);
+  return Math.max(retryAfterSeconds * 1_000, ceiling * (0.5 + random() / 2));
+}
+
+/** What the end of a play says: completion in per cent, skipped below 20 seconds. */
+export function endOf(duration, trackDuration) {
+  const heard = Math.max(0, Math.min(86_400, duration));
+  return {
+    duration: heard,
+    trackDuration,
+    completionRate: trackDuration > 0 ? Math.min(100, (100 * heard) / trackDuration) : null,
+    skipped: heard < SKIPPED_BELOW_SECONDS,
+  };
+}

@@ -1,0 +1,196 @@
+/**
+ * Study time in calls, on a web page.
+ *
+ *     import { io } from 'socket.io-client';
+ *     import { startTracking, endTracking } from './study.js';
+ *
+ *     startTracking({ io, url: 'https://presence.example', backendUrl: 'https://api.example', token, callId: 'math-7',
+ *       onDuration: ({ durationSeconds }) => { clock.textContent = `${Math.floor(durationSeconds / 60)} min`; } });
+ *     // leaving the call: endTracking('math-7');
+ *
+ * A socket carries the session; while none can be had, HTTP beats do. Several calls at once are allowed. A reload
+ * within a minute goes on with the session. The server measures, and the provider of the call has the last word.
+ * Touches nothing global when imported.
+ */
+
+const SOCKET_PATIENCE_MS = 5_000;
+const BEAT_MS = 45_000;
+const DURATION_MS = 30_000;
+const FATAL = new Set(['bad_request', 'unauthorized']);
+
+const tracked = new Map();
+
+/** See study.d.ts for every option. Tracking a call that is tracked already changes nothing. */
+export function startTracking(options) {
+  const { callId } = options;
+  if (typeof callId !== 'string') throw new TypeError('startTracking needs a `callId`');
+  if (!tracked.has(callId)) tracked.set(callId, track(options));
+}
+
+/** The user leaves the call. Resolves once the server has been told. */
+export async function endTracking(callId) {
+  const call = tracked.get(callId);
+  tracked.delete(callId);
+  await call?.end();
+}
+
+/** Whether this page tracks the call, or any call. */
+export const isTracking = (callId) => (callId === undefined ? tracked.size > 0 : tracked.has(callId));
+
+/** Hours per day: `[{date, hours, seconds, sessions}]`, the last 30 days unless `from` and `to` say otherwise. */
+export async function dailyHours({ backendUrl, token, userId, from, to, tz }) {
+  const given = Object.entries({ userId, from, to, tz: tz ?? Intl.DateTimeFormat().resolvedOptions().timeZone });
+  const query = new URLSearchParams(given.filter(([, value]) => value !== undefined));
+  const response = await fetch(`${backendUrl}/api/study-sessions/daily?${query}`, {
+    headers: { Authorization: `Bearer ${await freshOf(token)}` },
+  });
+  if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+  return (await response.json()).data.days;
+}
+
+/** The user that a JWT speaks for, or null. */
+export function subjectOf(token) {
+  try {
+    const payload = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+    const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)).sub ?? null;
+  } catch {
+    return null;
+  }
+}
+
+const freshOf = (token) => Promise.resolve(typeof token === 'function' ? token() : token);
+
+function track({
+  callId,
+  url,
+  backendUrl,
+  token,
+  path = '/socket.io/',
+  transports = ['websocket', 'polling'],
+  io = globalThis.io,
+  onSession = () => {},
+  onDuration = () => {},
+  onStatus = () => {},
+}) {
+  const storageKey = `presence.study.${callId}`;
+  let via = null;
+  let isOver = false;
+  let startedAt = null;
+  const timers = { patience: null, beat: null, duration: null };
+  const hasSocket = typeof io === 'function' && typeof url === 'string';
+  const socket = hasSocket && io(`${url}/study`, { path, transports, tryAllTransports: true, forceNew: true, reconnectionDelayMax: 30_000, auth });
+
+  function auth(send) {
+    freshOf(token).catch(() => undefined).then((fresh) => {
+      const sessionToken = stored(storageKey);
+      send({ callId, ...(fresh && { token: fresh }), ...(sessionToken && { sessionToken }) });
+    });
+  }
+
+  function began(session, carrier) {
+    via = carrier;
+    const isNews = startedAt !== session.startedAt;
+    startedAt = session.startedAt;
+    if (isNews) onSession({ ...session, callId, via });
+    onStatus({ status: 'live', via });
+  }
+
+  function fallBack() {
+    clearTimeout(timers.patience);
+    if (isOver || via === 'http' || !backendUrl) return;
+    via = 'http';
+    beat();
+  }
+
+  // Over HTTP a repeated start is a beat.
+  async function beat() {
+    clearTimeout(timers.beat);
+    if (isOver || via !== 'http') return;
+    const data = await say('start');
+    if (isOver || via !== 'http') return;
+    if (data) began({ sessionId: data.id, startedAt: data.joinedAt, resumed: false }, 'http');
+    else onStatus({ status: 'reconnecting', via });
+    timers.beat = setTimeout(beat, BEAT_MS);
+    tellOurselves();
+  }
+
+  // The socket is told the duration; over HTTP the page counts by its own clock.
+  function tellOurselves() {
+    clearTimeout(timers.duration);
+    if (isOver || via !== 'http' || startedAt === null) return;
+    const durationSeconds = Math.max(0, Math.floor((Date.now() - Date.parse(startedAt)) / 1_000));
+    onDuration({ callId, durationSeconds, source: 'page' });
+    timers.duration = setTimeout(tellOurselves, DURATION_MS);
+  }
+
+  async function say(action, more = {}) {
+    const fresh = await freshOf(token).catch(() => null);
+    const body = JSON.stringify({ userId: subjectOf(fresh), callId, action });
+    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${fresh}` };
+    const target = `${backendUrl}/api/study-sessions/stream-duration`;
+    const response = await fetch(target, { method: 'POST', headers, body, ...more }).catch(() => null);
+    return response?.ok ? (await response.json()).data : null;
+  }
+
+  // A socket dies with the page, and its end is the server's to see; HTTP has to say it. A beacon carries no Bearer.
+  function onPageHide({ persisted }) {
+    if (!persisted && via === 'http') say('end', { keepalive: true });
+  }
+
+  async function end() {
+    if (isOver) return;
+    if (via === 'socket' && socket.connected) await socket.timeout(SOCKET_PATIENCE_MS).emitWithAck('end').catch(() => null);
+    else if (via === 'http') await say('end', { keepalive: true });
+    isOver = true;
+    for (const timer of Object.values(timers)) clearTimeout(timer);
+    globalThis.removeEventListener?.('pagehide', onPageHide);
+    store(storageKey, null);
+    if (socket) socket.disconnect();
+    onStatus({ status: 'ended', via });
+  }
+
+  globalThis.addEventListener?.('pagehide', onPageHide);
+  onStatus({ status: 'connecting', via });
+  if (socket) {
+    socket.on('session', (session) => {
+      clearTimeout(timers.patience);
+      store(storageKey, session.sessionToken);
+      began(session, 'socket');
+    });
+    socket.on('duration', (said) => isOver || onDuration(said));
+    socket.on('disconnect', () => {
+      if (isOver) return;
+      onStatus({ status: 'reconnecting', via });
+      timers.patience = setTimeout(fallBack, SOCKET_PATIENCE_MS);
+    });
+    socket.on('connect_error', (cause) => {
+      if (isOver) return;
+      const isFatal = FATAL.has(cause.data?.code);
+      onStatus({ status: isFatal ? 'refused' : 'reconnecting', via });
+      if (isFatal) clearTimeout(timers.patience);
+    });
+    timers.patience = setTimeout(fallBack, SOCKET_PATIENCE_MS);
+  } else {
+    fallBack();
+  }
+  return { end };
+}
+
+// The session's token outlives a reload, and no more: it is this tab's.
+function stored(key) {
+  try {
+    return globalThis.sessionStorage?.getItem(key) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function store(key, value) {
+  try {
+    if (value === null) globalThis.sessionStorage?.removeItem(key);
+    else globalThis.sessionStorage?.setItem(key, value);
+  } catch {
+    // Storage is blocked: a reload is then a new session.
+  }
+}

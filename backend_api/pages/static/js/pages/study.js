@@ -1,0 +1,44 @@
+/** `/study/{userId}`: hours per day as bars, and the calls with who measured them. */
+
+import { callApi } from '../api.js';
+import { dayBars } from '../bars.js';
+import { find, make, show } from '../dom.js';
+import { formatCount, timeZone } from '../format.js';
+import { cell, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right } from '../records.js';
+
+const SOURCE_WORDS = { provider: 'the provider', server: 'this server', manual: 'a correction' };
+const DAYS = 30;
+
+const userId = find('[data-user]').dataset.user;
+const bars = dayBars(find('[data-days]'));
+keepLoaded(load);
+
+async function load() {
+  const query = queryOf({ userId, from: localDate(DAYS - 1), tz: timeZone() });
+  const [{ days }, { sessions }] = await Promise.all([
+    callApi(`/api/study-sessions/daily${query}`), callApi(`/api/study-sessions${query}`),
+  ]);
+  const known = new Map(days.map(({ date, seconds }) => [date, seconds]));
+  const all = Array.from({ length: DAYS }, (_, index) => localDate(DAYS - 1 - index)).map((date) => ({ date, seconds: known.get(date) ?? 0 }));
+  const sum = (count) => all.slice(-count).reduce((total, { seconds }) => total + seconds, 0);
+  show('today', formatSeconds(sum(1)));
+  show('week', formatSeconds(sum(7)));
+  show('month', formatSeconds(sum(DAYS)));
+  show('now', formatCount(sessions.filter(({ status }) => status === 'active').length));
+  find('[data-empty]').hidden = sessions.length > 0;
+  find('[data-table]').hidden = sessions.length === 0;
+  find('[data-rows]').replaceChildren(...sessions.map(row));
+  requestAnimationFrame(() => bars.draw(all));
+}
+
+function row(session) {
+  const { differenceSeconds: difference } = session;
+  return make(
+    'tr', { ...(session.reason && { title: session.reason }) },
+    make('th', { scope: 'row' }, session.callId), cell(formatMoment(session.joinedAt)),
+    cell(session.leftAt === null ? 'still in it' : formatMoment(session.leftAt)), right(formatSeconds(session.durationSeconds)),
+    cell(SOURCE_WORDS[session.durationSource]),
+    right(difference === null ? '–' : `${difference < 0 ? '−' : '+'}${formatSeconds(Math.abs(difference))}`),
+    right(formatSeconds(session.callDurationSeconds)),
+  );
+}

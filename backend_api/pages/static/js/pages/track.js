@@ -1,0 +1,168 @@
+/**
+ * `/api/zoom/track`: the student's page of a lesson. Opening it starts nothing: the countdown's end or Join does.
+ *
+ * The token leaves the address bar at once and lives in this tab's sessionStorage. While the lesson is on, the page
+ * beats over HTTP and holds a socket; either is enough. A page that goes for good says so with a beacon; one that was
+ * only reloaded beats again a moment later, which takes that back.
+ */
+
+import { enterState, find, show } from '../dom.js';
+import { formatLength } from '../format.js';
+import { elapsedSeconds, overWords } from '../lesson.js';
+import { io } from '../../vendor/socket.io.esm.min.js';
+
+const KEY = 'presence.lesson';
+const COUNTDOWN_SECONDS = 5;
+const BEAT_MS = 25_000;
+
+const token = takeToken();
+let lesson = null;
+let skewMs = 0;
+let left = COUNTDOWN_SECONDS;
+let isStarting = false;
+let socket = null;
+
+find('[data-join]').addEventListener('click', () => start(openTab()));
+find('[data-end]').addEventListener('click', end);
+setInterval(tick, 1_000);
+setInterval(() => lesson?.status === 'active' && beat(), BEAT_MS);
+document.addEventListener('visibilitychange', () => document.hidden || lesson?.status !== 'active' || beat());
+addEventListener('pageshow', (event) => event.persisted && beat());
+addEventListener('online', () => beat());
+addEventListener('pagehide', (event) => {
+  if (event.persisted || lesson?.status !== 'active') return;
+  navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, reason: 'pageClose', duration: minutesSoFar() }));
+});
+beat();
+
+function takeToken() {
+  const given = new URLSearchParams(location.search).get('token');
+  try {
+    if (given !== null) sessionStorage.setItem(KEY, given);
+    return given ?? sessionStorage.getItem(KEY);
+  } catch {
+    return given;
+  } finally {
+    history.replaceState(null, '', location.pathname);
+  }
+}
+
+async function call(action, more = {}) {
+  let response;
+  try {
+    response = await fetch(`/api/zoom/${action}`, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token, ...more }),
+    });
+  } catch {
+    return { status: 0 };
+  }
+  const body = await response.json().catch(() => ({}));
+  find('[data-offline]').hidden = response.status < 500;
+  return { status: response.status, data: body.data, detail: body.detail };
+}
+
+async function beat() {
+  if (!token) return enterState('invalid');
+  const { status, data } = await call('heartbeat');
+  if (data) return take(data);
+  find('[data-offline]').hidden = !(status === 0 || status >= 500);
+  if (status === 401 || status === 404 || status === 422) enterState('invalid');
+  else if (lesson === null) setTimeout(beat, 3_000);
+}
+
+function take(data) {
+  if (lesson === null || lesson.status !== data.status) enterState(stateOf(data.status));
+  skewMs = Date.parse(data.serverTime) - Date.now();
+  lesson = { ...lesson, ...data };
+  if (lesson.status === 'active') {
+    connect();
+    if (!lesson.link) wayToMeeting();
+    tick();
+  } else if (lesson.status !== 'pending') {
+    over();
+  }
+}
+
+const stateOf = (status) => (status === 'pending' || status === 'active' ? status : 'over');
+
+function tick() {
+  if (lesson?.status === 'active') show('timer', formatLength(Math.max(0, Math.floor(elapsedSeconds(lesson.clickedAt, Date.now(), skewMs)))));
+  // Only a page that is looked at counts down: a prerendered one must not start a lesson.
+  if (lesson?.status !== 'pending' || isStarting || document.hidden || left <= 0) return;
+  left -= 1;
+  show('countdown', String(left));
+  if (left === 0) start(null);
+}
+
+// A tab has to be opened within the tap itself; where the meeting is, the server says a moment later.
+function openTab() {
+  const tab = window.open('', '_blank');
+  if (tab !== null) tab.opener = null;
+  return tab;
+}
+
+async function start(tab) {
+  if (isStarting) return tab?.close();
+  isStarting = true;
+  show('start-problem', '');
+  const { status, data, detail } = await call('start');
+  isStarting = false;
+  if (data) {
+    take(data);
+    showWay(data.link);
+    const opened = tab ?? openTab();
+    find('[data-blocked]').hidden = opened !== null;
+    opened?.location.replace(data.link);
+    return;
+  }
+  tab?.close();
+  left = 0;
+  if (status === 409) return refused(detail);
+  show('start-problem', 'The lesson could not be started. Try again.');
+}
+
+async function refused(detail) {
+  const { data } = await call('heartbeat');
+  if (data && data.status !== 'pending') return take(data);
+  enterState('over');
+  show('over-title', detail ?? 'This link cannot be used any more.');
+  show('over-detail', 'Ask your teacher for a new one.');
+}
+
+async function wayToMeeting() {
+  const { data } = await call('start');
+  if (data?.link) showWay(data.link);
+}
+
+function showWay(link) {
+  lesson.link = link;
+  find('[data-meeting]').href = link;
+}
+
+async function end() {
+  show('end-problem', '');
+  const { data } = await call('end-session', { reason: 'button', duration: minutesSoFar() });
+  if (data) take(data);
+  else show('end-problem', 'The session could not be ended. Try again.');
+}
+
+function over() {
+  const [title, detail] = overWords(lesson);
+  show('over-title', title);
+  show('over-detail', detail);
+  socket?.close();
+}
+
+const minutesSoFar = () => Math.max(0, elapsedSeconds(lesson.clickedAt, Date.now(), skewMs) / 60);
+
+function connect() {
+  if (socket !== null) {
+    if (!socket.active) socket.connect();
+    return;
+  }
+  const { presenceUrl, presencePath } = document.body.dataset;
+  socket = io(`${presenceUrl}/tutoring`, {
+    path: presencePath, transports: ['websocket', 'polling'], tryAllTransports: true, forceNew: true,
+    reconnectionDelayMax: 30_000, auth: { trackingToken: token },
+  });
+}

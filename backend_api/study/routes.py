@@ -1,0 +1,184 @@
+"""Study calls over HTTP (CONTRACT §5): start and end, the provider's webhooks, sessions, days, calls."""
+
+from aiohttp import web
+
+from backend_api.contract.wire import at
+from backend_api.service.access import Caller, Internal, User, admin, internal, unchecked, user
+from backend_api.service.errors import FieldError, Forbidden, Unprocessable
+from backend_api.service.routes import RouteTable
+from backend_api.sessions.statistics import WholeSpan, split_days, total
+from backend_api.study.calls import spans_of_call
+from backend_api.study.intake import WebhookIntake
+from backend_api.study.messages import (
+    ActiveCall,
+    ActiveCalls,
+    CallInfo,
+    CallPath,
+    Correction,
+    DailyQuery,
+    Day,
+    Days,
+    Received,
+    SessionPath,
+    SessionsQuery,
+    StudySession,
+    StudySessions,
+    TrackBody,
+    Tracked,
+    UserQuery,
+    shown,
+    tracked,
+)
+from backend_api.study.rows import Manual, Row, call_spans, hours_by_day, within
+from backend_api.study.tracking import StudyTracking
+from backend_api.study.webhook import MAX_BODY_BYTES, Headers
+
+table = RouteTable("study")
+
+_CALL_SECONDS = 400 * 86_400.0
+"""How far back a call is looked at."""
+
+
+@table.post(
+    "/api/study-sessions/stream-duration",
+    allow=(user, internal("sessions")),
+    summary="A user comes into a call, or leaves",
+)
+async def track(*, body: TrackBody, caller: Caller, tracking: StudyTracking) -> Tracked:
+    _check_self(caller, body.user_id, admins=False)
+    act = tracking.start if body.action == "start" else tracking.end
+    return tracked(await act(body.user_id, body.call_id))
+
+
+@table.post(
+    "/api/webhooks/stream-call-events",
+    allow=(unchecked,),
+    summary="What Stream tells about calls",
+    bare=True,
+    max_body_bytes=MAX_BODY_BYTES,
+)
+async def webhook(*, body: bytes, request: web.Request, intake: WebhookIntake) -> Received:
+    sent = request.headers
+    headers = Headers(
+        api_key=sent.get("X-API-KEY", ""),
+        signature=sent.get("X-SIGNATURE", ""),
+        webhook_id=sent.get("X-WEBHOOK-ID", ""),
+        encoding=sent.get("Content-Encoding", "").lower(),
+    )
+    return await intake.take(body, headers)
+
+
+@table.get("/api/study-sessions", allow=(user, internal("read")), summary="Study sessions of a user or of a call")
+async def list_sessions(*, query: SessionsQuery, caller: Caller, now: float, tracking: StudyTracking) -> StudySessions:
+    asked = query.range(now, tracking.zone)
+    user_id = query.user_id if _sees_all(caller) else _whose(caller, query.user_id)
+    if user_id is not None:
+        found = await tracking.of_user(user_id, asked.start_at, asked.end_at)
+    elif query.call_id is not None:
+        found, _ = await tracking.of_call(query.call_id, asked.start_at, asked.end_at)
+    else:
+        raise Unprocessable("Whose sessions?", errors=[FieldError("#/userId", "give userId or callId")])
+    if query.call_id is not None:
+        found = [row for row in found if row.call_id == tracking.short(query.call_id)]
+    return StudySessions(sessions=await _with_calls(found[: query.limit], tracking, now))
+
+
+@table.patch("/api/study-sessions/{id}", allow=(internal("sessions"), admin), summary="Correct how long a session was")
+async def correct(
+    *, path: SessionPath, body: Correction, caller: Caller, now: float, tracking: StudyTracking
+) -> StudySession:
+    by = caller.claims.sub if isinstance(caller, User) else caller.key_id if isinstance(caller, Internal) else ""
+    row = await tracking.correct(path.id, Manual(body.duration_seconds, body.reason, by, now))
+    (session,) = await _with_calls([row], tracking, now)
+    return session
+
+
+@table.get("/api/study-sessions/daily", allow=(user, internal("read")), summary="Hours per day")
+async def daily(*, query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> Days:
+    asked = query.range(now, tracking.zone)
+    found = await tracking.of_user(_whose(caller, query.user_id), asked.start_at, asked.end_at)
+    by_day = hours_by_day(found, asked.start_at, asked.end_at, asked.zone)
+    sessions = [{date for date, _ in split_days(row.pieces, asked.zone)} for row in found]
+    return Days(
+        days=[
+            Day(
+                date=date,
+                hours=round(seconds / 3600, 2),
+                seconds=seconds,
+                sessions=sum(date in dates for dates in sessions),
+            )
+            for date, seconds in by_day.items()
+        ]
+    )
+
+
+@table.get(
+    "/api/study-sessions/calls/{callId}",
+    allow=(user, internal("read")),
+    summary="A call, the last time it was held, and who is or was in it",
+)
+async def read_call(*, path: CallPath, caller: Caller, now: float, tracking: StudyTracking) -> CallInfo:
+    found, facts = await tracking.of_call(path.call_id, now - _CALL_SECONDS, now + 1)
+    if not _sees_all(caller) and not any(row.user_id == _whose(caller, None) for row in found):
+        raise Forbidden("Only who was in the call may look at it.")
+    spans = call_spans(facts, found, now)
+    latest = spans[-1:]
+    present = [row for row in found if within(row, latest, now) or row.left_at is None]
+    is_active = spans_of_call(facts)[-1][1] is None if spans_of_call(facts) else any(r.left_at is None for r in present)
+    return CallInfo(
+        call_id=tracking.short(path.call_id),
+        active=is_active,
+        started_at=at(latest[0][0]) if latest else None,
+        ended_at=at(latest[0][1]) if latest and not is_active else None,
+        duration_seconds=total(latest),
+        participants=sorted({row.user_id for row in present}),
+    )
+
+
+@table.get("/api/study-sessions/active-calls", allow=(user, internal("read")), summary="The calls a user is in now")
+async def active_calls(*, query: UserQuery, caller: Caller, now: float, tracking: StudyTracking) -> ActiveCalls:
+    found = await tracking.of_user(_whose(caller, query.user_id), now, now + 1)
+    active = [row for row in found if row.left_at is None]
+    return ActiveCalls(
+        calls=[
+            ActiveCall(
+                session_id=row.id, call_id=row.call_id, joined_at=at(row.joined_at), duration_seconds=row.seconds
+            )
+            for row in active
+        ]
+    )
+
+
+async def _with_calls(found: list[Row], tracking: StudyTracking, now: float) -> list[StudySession]:
+    """Each session with the duration of the call it was part of, the same for everybody in it."""
+    spans: dict[str, list[WholeSpan]] = {}
+    for call_id in {row.call_id for row in found}:
+        facts = await tracking.facts(call_id)
+        everybody = [] if facts.opened else (await tracking.of_call(call_id, *_around(found, call_id, now)))[0]
+        spans[call_id] = call_spans(facts, everybody, now)
+    return [shown(row, total(within(row, spans[row.call_id], now))) for row in found]
+
+
+def _around(found: list[Row], call_id: str, now: float) -> tuple[float, float]:
+    """The time in which these sessions of the call lie."""
+    own = [row for row in found if row.call_id == call_id]
+    return min(row.joined_at for row in own), max(row.left_at or now for row in own) + 1
+
+
+def _sees_all(caller: Caller) -> bool:
+    return isinstance(caller, Internal) or (isinstance(caller, User) and caller.claims.is_admin)
+
+
+def _whose(caller: Caller, asked: str | None) -> str:
+    """The user to show: themselves, or for admins and services whoever is asked for."""
+    if asked is None and isinstance(caller, User):
+        return caller.claims.sub[:128]
+    if asked is None:
+        raise Unprocessable("Whose?", errors=[FieldError("#/userId", "services name the user")])
+    _check_self(caller, asked, admins=True)
+    return asked
+
+
+def _check_self(caller: Caller, user_id: str, *, admins: bool) -> None:
+    if isinstance(caller, User) and caller.claims.sub[:128] != user_id and not (admins and caller.claims.is_admin):
+        raise Forbidden("These are somebody else's sessions.")

@@ -1,0 +1,166 @@
+"""Study sessions as they are shown: the provider's stays laid beside ours, and which of the measures counts. Pure.
+
+The provider is believed where it knows the stay; else the server's own measure counts; an admin's correction beats
+both. Every source stays visible with the difference between the two measures.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from backend_api.sessions.statistics import Span, WholeSpan, clip, per_day, total, union, whole, whole_union
+from backend_api.study.calls import Facts, Stay, spans_of_call, stays
+
+Source = Literal["provider", "server", "manual"]
+
+SLACK_SECONDS = 60.0
+"""The provider's stay and ours belong together if they are no further apart than this."""
+
+
+class Measured(NamedTuple):
+    """A session as our own server measured it; `pieces` are what it counts. Active ones have no end."""
+
+    id: str
+    user_id: str
+    call_id: str
+    started_at: float
+    ended_at: float | None
+    pieces: tuple[WholeSpan, ...]
+
+
+class Manual(NamedTuple):
+    """An admin's or a service's word."""
+
+    seconds: int
+    reason: str
+    by: str
+    at: float
+
+
+class Row(NamedTuple):
+    """One session. `pieces` are what daily hours count: whole seconds, disjoint, in order."""
+
+    id: str
+    user_id: str
+    call_id: str
+    joined_at: float
+    left_at: float | None
+    source: Source
+    seconds: int
+    provider_seconds: int | None
+    server_seconds: int | None
+    manual: Manual | None
+    pieces: tuple[WholeSpan, ...]
+
+
+def rows(
+    measured: Iterable[Measured], calls: Mapping[str, Facts], manual: Mapping[str, Manual], now: float
+) -> list[Row]:
+    """One row for each session of ours and for each stay that only the provider knows, newest first."""
+    ours: dict[tuple[str, str], list[Measured]] = defaultdict(list)
+    for session in measured:
+        ours[session.user_id, session.call_id].append(session)
+    theirs: dict[tuple[str, str], list[Stay]] = defaultdict(list)
+    for call_id, facts in calls.items():
+        for stay in stays(facts):
+            theirs[stay.user_id, call_id].append(stay)
+    found: list[Row] = []
+    for key in ours.keys() | theirs.keys():
+        found += _of_one(key, sorted(ours[key], key=lambda session: session.started_at), theirs[key], manual, now)
+    return sorted(found, key=lambda row: (-row.joined_at, row.id))
+
+
+def call_spans(facts: Facts, known: Iterable[Row], now: float) -> list[WholeSpan]:
+    """When a call was on: by the provider where it says so, else while anybody was in it; a call may be held again."""
+    told: list[Span] = [(start, now if end is None else end) for start, end in spans_of_call(facts)]
+    ours: list[Span] = [piece for row in known for piece in row.pieces]
+    return whole(union(told)) if told else whole(union(ours, bridge_seconds=SLACK_SECONDS))
+
+
+def within(row: Row, spans: Iterable[WholeSpan], now: float) -> list[WholeSpan]:
+    """The spans of the call that a session lies in, at least in part."""
+    return [span for span in spans if row.joined_at <= span[1] and (row.left_at or now) >= span[0]]
+
+
+def hours_by_day(known: Iterable[Row], start_at: int, end_at: int, zone: ZoneInfo) -> dict[str, int]:
+    """Seconds in the range by local date; two calls at once count once."""
+    return per_day(clip(whole_union(piece for row in known for piece in row.pieces), start_at, end_at), zone)
+
+
+def _of_one(
+    key: tuple[str, str], ours: list[Measured], theirs: list[Stay], manual: Mapping[str, Manual], now: float
+) -> list[Row]:
+    user_id, call_id = key
+    matched: dict[str, list[Stay]] = defaultdict(list)
+    alone: list[Stay] = []
+    for stay in theirs:
+        owner = _owner(stay, ours, now)
+        (alone if owner is None else matched[owner.id]).append(stay)
+    found = [_row(session, matched[session.id], manual.get(session.id), now) for session in ours]
+    for group in _groups(alone):
+        session = Measured(_id_of(key, group[0]), user_id, call_id, group[0].start, _end(group), ())
+        found.append(_row(session, group, manual.get(session.id), now, is_ours=False))
+    return found
+
+
+def _row(session: Measured, provided: list[Stay], manual: Manual | None, now: float, *, is_ours: bool = True) -> Row:
+    heard = tuple(whole(union((stay.start, now if stay.end is None else stay.end) for stay in provided)))
+    pieces = heard if provided else session.pieces
+    source: Source = "provider" if provided else "server"
+    seconds = total(pieces)
+    if manual is not None:
+        source, seconds = "manual", manual.seconds
+        start = round(session.started_at)
+        pieces = ((start, start + seconds),) if seconds > 0 else ()
+    ends = [*([session.ended_at] if is_ours else []), *(stay.end for stay in provided)]
+    known = [end for end in ends if end is not None]
+    return Row(
+        id=session.id,
+        user_id=session.user_id,
+        call_id=session.call_id,
+        joined_at=min([session.started_at, *(stay.start for stay in provided)]),
+        left_at=max(known) if len(known) == len(ends) else None,
+        source=source,
+        seconds=seconds,
+        provider_seconds=total(heard) if provided else None,
+        server_seconds=total(session.pieces) if is_ours else None,
+        manual=manual,
+        pieces=pieces,
+    )
+
+
+def _owner(stay: Stay, ours: list[Measured], now: float) -> Measured | None:
+    """The session of ours that a stay overlaps most, or is nearest to within the slack."""
+    best: tuple[float, Measured] | None = None
+    for session in ours:
+        overlap = min(_until(stay.end, now), _until(session.ended_at, now)) - max(stay.start, session.started_at)
+        if overlap >= -SLACK_SECONDS and (best is None or overlap > best[0]):
+            best = (overlap, session)
+    return None if best is None else best[1]
+
+
+def _groups(alone: list[Stay]) -> Iterable[list[Stay]]:
+    group: list[Stay] = []
+    for stay in alone:
+        end = _end(group) if group else None
+        if group and end is not None and stay.start - end > SLACK_SECONDS:
+            yield group
+            group = []
+        group.append(stay)
+    if group:
+        yield group
+
+
+def _end(group: list[Stay]) -> float | None:
+    ends = [stay.end for stay in group if stay.end is not None]
+    return max(ends) if len(ends) == len(group) else None
+
+
+def _until(end: float | None, now: float) -> float:
+    return now if end is None else end
+
+
+def _id_of(key: tuple[str, str], first: Stay) -> str:
+    return "p-" + hashlib.sha256(f"{key[0]}|{key[1]}|{first.start}".encode()).hexdigest()[:24]

@@ -1,0 +1,1 @@
+"""Tutoring: links that a student opens, the lesson behind each, and what it costs."""

@@ -1,0 +1,79 @@
+"""Brings links to students: one try when the link is made, more by a job while that can help."""
+
+import structlog
+
+from backend_api.tutoring.lesson import Delivery, Lesson
+from backend_api.tutoring.notifier import Message, Notifier, Outcome
+from backend_api.tutoring.settings import LinkMaker
+from backend_api.tutoring.store import LessonStore
+
+MAX_TRIES = 12
+LONGEST_PAUSE_SECONDS = 900.0
+PER_ROUND = 25
+"""Messengers take about thirty messages a second from one bot."""
+
+log = structlog.get_logger(__name__)
+
+
+def first(chat_id: str | None, now: float) -> Delivery:
+    """The state of a link that is just being made."""
+    if chat_id is None:
+        return Delivery(state="none", reason="no chat is known")
+    return Delivery(state="waiting", next_at=now)
+
+
+def after(delivery: Delivery, outcome: Outcome, now: float, expires_at: float) -> Delivery:
+    """The state after one more try: done, to be tried again (ever more slowly, never after the expiry), or given up."""
+    attempts = delivery.attempts + 1
+    if outcome.delivered:
+        return Delivery(state="delivered", attempts=attempts)
+    if outcome.retry_after_seconds is None or attempts >= MAX_TRIES:
+        return Delivery(state="failed", attempts=attempts, reason=outcome.reason)
+    pause = min(outcome.retry_after_seconds * 2 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
+    next_at = now + max(outcome.retry_after_seconds, pause)
+    if next_at >= expires_at:
+        return Delivery(state="failed", attempts=attempts, reason=outcome.reason)
+    return Delivery(state="waiting", attempts=attempts, next_at=next_at, reason=outcome.reason)
+
+
+class Deliveries:
+    """Sends what is due."""
+
+    def __init__(self, store: LessonStore, notifier: Notifier, links: LinkMaker) -> None:
+        self._store, self._notifier, self._links = store, notifier, links
+        self._quiet_until = 0.0
+
+    async def attempt(self, lesson: Lesson, now: float) -> Lesson:
+        """One try, and the lesson with its outcome."""
+        if lesson.chat_id is None or lesson.status != "pending" or now < self._quiet_until:
+            return lesson
+        outcome = await self._notifier.send(lesson.chat_id, self._message(lesson))
+        if outcome.is_slow_down and outcome.retry_after_seconds is not None:
+            self._quiet_until = now + outcome.retry_after_seconds
+        if not outcome.delivered:
+            log.warning("tutoring_link_not_delivered", lesson=lesson.id, reason=outcome.reason)
+        return await self._store.change(lesson.id, lambda fresh: _noted(fresh, outcome, now))
+
+    async def send_due(self, now: float) -> None:
+        """The job: tries what is due, until the messenger asks for a pause."""
+        for lesson in await self._store.due_deliveries(now, PER_ROUND):
+            if now < self._quiet_until:
+                return
+            if lesson.status == "pending" and now < lesson.expires_at:
+                await self.attempt(lesson, now)
+            else:
+                await self._store.change(lesson.id, _given_up)
+
+    def _message(self, lesson: Lesson) -> Message:
+        text = f"{lesson.teacher_name} invites you to a lesson. The link works once, for you alone."
+        return Message(text, "Join the lesson", self._links.url(lesson))
+
+
+def _noted(lesson: Lesson, outcome: Outcome, now: float) -> Lesson:
+    if lesson.delivery.state != "waiting":
+        return lesson
+    return lesson.with_(delivery=after(lesson.delivery, outcome, now, lesson.expires_at))
+
+
+def _given_up(lesson: Lesson) -> Lesson:
+    return lesson.with_(delivery=lesson.delivery.model_copy(update={"state": "failed", "next_at": None}))

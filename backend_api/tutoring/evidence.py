@@ -1,0 +1,64 @@
+"""What the sockets say about a lesson: a session of the kind `tutoring`, whose id is the link's."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from backend_api.contract.sessions import DELIBERATE, TIMINGS
+from backend_api.nodes.leases import Leases
+from backend_api.nodes.store import NodeStore
+from backend_api.sessions.documents import Record
+from backend_api.sessions.lifecycle import Interval, Session, end_of
+from backend_api.sessions.statistics import Span
+from backend_api.sessions.store import SessionStore
+from backend_api.tutoring.lesson import Lesson, observed
+
+Change = Callable[[Lesson], Lesson]
+
+
+class Evidence(NamedTuple):
+    """When the student's page was connected, whether it is now, and when its `end` event came, if it did."""
+
+    stretches: tuple[Span, ...]
+    connected: bool
+    ended_at: float | None
+
+
+def evidence_of(session: Session, leases: Leases, now: float) -> Evidence:
+    """What a session's intervals amount to at `now`."""
+    ends = [end_of(interval, TIMINGS["tutoring"], leases, now) for interval in session.intervals]
+    known = zip(session.intervals, ends, strict=True)
+    # An open socket is known to live as of its node's last lease, not as of now.
+    stretches = tuple((i.started_at, _alive_at(i, leases) if end is None else end) for i, end in known)
+    meant = [i.closed_at for i in session.intervals if i.closed_at is not None and i.reason in DELIBERATE]
+    return Evidence(stretches, None in ends, min(meant, default=None))
+
+
+def _alive_at(interval: Interval, leases: Leases) -> float:
+    return max(interval.last_seen_at, leases.last_at(interval.node, interval.boot))
+
+
+class Watch:
+    """Looks up what the sockets know of a lesson."""
+
+    def __init__(self, sessions: SessionStore, nodes: NodeStore, now: Callable[[], float]) -> None:
+        self._sessions, self._nodes, self._now = sessions, nodes, now
+
+    async def look(self, lesson_id: str) -> Change:
+        """The change that what is known now makes to the lesson."""
+        record = await self._sessions.find(lesson_id)
+        return _unchanged if record is None else await self.by(record)
+
+    async def by(self, record: Record) -> Change:
+        """The change that this state of the lesson's session makes to it."""
+        return change_by(evidence_of(record.session, await self._nodes.leases(), self._now()))
+
+
+def change_by(evidence: Evidence) -> Change:
+    def change(lesson: Lesson) -> Lesson:
+        return observed(lesson, evidence.stretches, connected=evidence.connected, ended_at=evidence.ended_at)
+
+    return change
+
+
+def _unchanged(lesson: Lesson) -> Lesson:
+    return lesson

@@ -1,0 +1,228 @@
+"""The record behind a tutoring link and every change it may undergo. Pure: functions of the record and `now`.
+
+    pending --start--> active --end--> ended            the End button, the page's close
+       |                  |  `--sweep-> timeout         silent too long: over at the last sign of life
+       `--cancel--> cancelled
+
+A page that is reloaded says that it closes and is back a moment later: an end by `pageClose` is taken back by a sign of
+life within the grace. Being away is no end: a phone suspends the page while the meeting is open.
+"""
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from backend_api.contract.sessions import TIMINGS
+from backend_api.service.errors import Conflict
+from backend_api.sessions.statistics import Span, union
+from backend_api.tutoring.billing import RateUnit, Rounding, Tariff
+from backend_api.tutoring.fields import Moment, Money
+from backend_api.tutoring.statements import Terms
+
+Status = Literal["pending", "active", "ended", "timeout", "cancelled"]
+EndReason = Literal["button", "pageClose", "timeout"]
+DeliveryState = Literal["waiting", "delivered", "failed", "none"]
+
+CLOSE_GRACE_SECONDS = 90.0
+"""Longer than the minute between two timers of a hidden tab: a second tab takes the first one's close back."""
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, extra="ignore"
+    )
+
+
+class SoldTerms(_Stored):
+    """The version of a package that the lesson is sold under, copied so that it never changes."""
+
+    package_id: str | None = None
+    version: int = 0
+    name: str = ""
+    rate: Annotated[Money, Field(alias="packageRate")]
+    rate_unit: RateUnit
+    currency: str
+    rounding: Rounding
+    block_minutes: int
+    minimum_minutes: int
+
+    def for_billing(self) -> Terms:
+        tariff = Tariff(
+            self.rate, self.rate_unit, self.currency, self.rounding, self.block_minutes, self.minimum_minutes
+        )
+        return Terms(self.package_id, self.version, self.name, tariff)
+
+
+class Delivery(_Stored):
+    """Whether the student got the link. `next_at`: when it is tried again, or for the first time."""
+
+    state: DeliveryState
+    attempts: int = 0
+    next_at: Moment | None = None
+    reason: str | None = None
+
+
+class Correction(_Stored):
+    """An admin's word on the duration; the measured one stays beside it."""
+
+    seconds: int
+    reason: str
+    by: str
+    at: Moment
+
+
+class Lesson(_Stored):
+    """One link and the lesson it opens. Times are Unix seconds; `began_or_sent_at` is what lists are ordered by."""
+
+    id: Annotated[str, Field(alias="_id")]
+    rev: int = 0
+    teacher_id: str
+    teacher_name: str
+    student_id: str
+    student_name: str
+    link: str
+    chat_id: str | None = None
+    sent_at: Annotated[Moment, Field(alias="sentTime")]
+    expires_at: Moment
+    created_from: str
+    status: Annotated[Status, Field(alias="sessionStatus")] = "pending"
+    began_or_sent_at: Annotated[Moment, Field(alias="at")]
+    clicked_at: Moment | None = None
+    started_by_creator: bool = False
+    last_activity_at: Moment | None = None
+    ended_at: Annotated[Moment | None, Field(alias="sessionEndedAt")] = None
+    end_reason: EndReason | None = None
+    duration_seconds: int | None = None
+    duration_minutes: Annotated[int | None, Field(alias="sessionDurationMinutes")] = None
+    client_minutes: float | None = None
+    seen: tuple[Span, ...] = ()
+    seen_seconds: int = 0
+    connected: bool = False
+    terms: SoldTerms | None = None
+    delivery: Delivery
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def billed_from_seconds(self) -> int:
+        """What billing starts from: the last correction, else the measured duration."""
+        return self.corrections[-1].seconds if self.corrections else self.duration_seconds or 0
+
+    def with_(self, **changes: object) -> "Lesson":
+        return self.model_copy(update=changes)
+
+
+class Claimed(NamedTuple):
+    """What a client says about an end; advisory."""
+
+    reason: Literal["button", "pageClose"]
+    minutes: float | None = None
+
+
+def started(lesson: Lesson, now: float, *, address: str) -> Lesson:
+    """The lesson once the student goes to the meeting, however often. Conflict once it is over or expired."""
+    if lesson.status == "pending":
+        if now >= lesson.expires_at:
+            raise Conflict("The link has expired.")
+        lesson = lesson.with_(
+            status="active", clicked_at=now, began_or_sent_at=now, started_by_creator=address == lesson.created_from
+        )
+    lesson = alive(lesson, now)
+    if lesson.status != "active":
+        raise Conflict(f"The lesson is over: {lesson.status}.")
+    return lesson
+
+
+def alive(lesson: Lesson, now: float) -> Lesson:
+    """A sign of life by HTTP. It starts nothing, and only takes back the close of a page that was merely reloaded."""
+    if (
+        lesson.end_reason == "pageClose"
+        and lesson.ended_at is not None
+        and now - lesson.ended_at <= CLOSE_GRACE_SECONDS
+    ):
+        lesson = _reopened(lesson)
+    if lesson.status != "active":
+        return lesson
+    last = lesson.last_activity_at
+    here = (
+        last if last is not None and 0 <= now - last <= TIMINGS["tutoring"].stale_seconds and lesson.seen else now,
+        now,
+    )
+    return _seen(lesson, (here,))
+
+
+def ended(lesson: Lesson, now: float, claimed: Claimed) -> Lesson:
+    """Over by the student's wish, by the server's clock; what is over stays as it is. Conflict if it never began."""
+    if lesson.status == "pending":
+        raise Conflict("The lesson has not begun.")
+    if lesson.status != "active":
+        return lesson
+    lesson = alive(lesson, now) if claimed.reason == "button" else lesson
+    return _over(lesson, "ended", now, claimed.reason).with_(client_minutes=claimed.minutes)
+
+
+def cancelled(lesson: Lesson) -> Lesson:
+    """Conflict once somebody has opened it."""
+    if lesson.status not in ("pending", "cancelled"):
+        raise Conflict("Only a link that nobody has opened can be cancelled.")
+    return lesson.with_(status="cancelled", delivery=lesson.delivery.model_copy(update={"next_at": None}))
+
+
+def swept(lesson: Lesson, now: float, *, timeout_seconds: float) -> Lesson:
+    """Over at the last sign of life, if that is longer ago than the timeout."""
+    last = lesson.last_activity_at
+    if lesson.status != "active" or last is None or now - last < timeout_seconds:
+        return lesson
+    return _over(lesson, "timeout", last, "timeout")
+
+
+def observed(lesson: Lesson, stretches: tuple[Span, ...], *, connected: bool, ended_at: float | None) -> Lesson:
+    """What the sockets saw, in any order and number. `ended_at`: the `end` event, if there was one.
+
+    A timeout is moved by a later sign of life that arrives late, and gives way to an `end` that was reported late.
+    """
+    if lesson.clicked_at is None:
+        return lesson
+    lesson = _seen(lesson, stretches).with_(connected=connected)
+    last = lesson.last_activity_at
+    if ended_at is not None and (lesson.status == "active" or lesson.end_reason == "timeout"):
+        return _over(lesson, "ended", ended_at, "button")
+    if lesson.status == "timeout" and last is not None and lesson.ended_at is not None and last > lesson.ended_at:
+        return _over(lesson, "timeout", last, "timeout")
+    return lesson
+
+
+def corrected(lesson: Lesson, correction: Correction) -> Lesson:
+    """Conflict unless the lesson is over."""
+    if lesson.status not in ("ended", "timeout"):
+        raise Conflict("Only a lesson that is over can be corrected.")
+    return lesson.with_(corrections=(*lesson.corrections, correction))
+
+
+def _seen(lesson: Lesson, stretches: tuple[Span, ...]) -> Lesson:
+    seen = tuple(union((*lesson.seen, *stretches)))
+    last = max((end for _, end in seen), default=lesson.last_activity_at)
+    return lesson.with_(seen=seen, seen_seconds=int(sum(end - start for start, end in seen)), last_activity_at=last)
+
+
+def _over(lesson: Lesson, status: Status, at: float, reason: EndReason) -> Lesson:
+    seconds = max(0, int(at - (lesson.clicked_at or at)))
+    return lesson.with_(
+        status=status,
+        ended_at=max(at, lesson.clicked_at or at),
+        end_reason=reason,
+        duration_seconds=seconds,
+        duration_minutes=seconds // 60,
+        connected=False,
+    )
+
+
+def _reopened(lesson: Lesson) -> Lesson:
+    return lesson.with_(
+        status="active",
+        ended_at=None,
+        end_reason=None,
+        duration_seconds=None,
+        duration_minutes=None,
+        client_minutes=None,
+    )

@@ -1,0 +1,134 @@
+"""Makes links: for whom, under which terms, to which meeting; sends them, again if asked, and takes them back."""
+
+import hashlib
+from secrets import token_hex
+from typing import NamedTuple
+
+from pymongo.errors import DuplicateKeyError
+
+from backend_api.service.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
+from backend_api.tutoring import deliveries
+from backend_api.tutoring.deliveries import Deliveries
+from backend_api.tutoring.lesson import Lesson, SoldTerms, cancelled
+from backend_api.tutoring.messages import NewLink, Package, Student
+from backend_api.tutoring.people import People
+from backend_api.tutoring.settings import LinkMaker, Rules, check_meeting
+from backend_api.tutoring.store import LessonStore
+
+
+class Sender(NamedTuple):
+    """Who makes a link. `teacher_id`: the teacher who asks, None for a service. `repeat_key`: same key, same link."""
+
+    teacher_id: str | None
+    address: str
+    repeat_key: str | None = None
+
+
+class Links:
+    """The teacher's side of lessons."""
+
+    def __init__(
+        self, store: LessonStore, people: People, outbound: Deliveries, maker: LinkMaker, rules: Rules
+    ) -> None:
+        self._store, self._people, self._outbound, self.maker, self._rules = store, people, outbound, maker, rules
+
+    async def create(self, student_id: str, new: NewLink, sender: Sender, now: float) -> Lesson:
+        """A link, sent if the student's chat is known. Forbidden for another teacher's student."""
+        student = await self._people.student(student_id)
+        teacher_id = _teacher(new, sender, student)
+        if sender.teacher_id is not None and (student is None or teacher_id not in student.teacher_ids):
+            raise Forbidden("This is not a student of yours.")
+        names = new.names
+        chat_id = new.chat_id or (student.chat_id if student else None)
+        lesson = Lesson(
+            id=_lesson_id(sender),
+            teacher_id=teacher_id,
+            teacher_name=(names and names.teacher) or await self._people.teacher_name(teacher_id) or teacher_id,
+            student_id=student_id,
+            student_name=(names and names.student) or (student.name if student else student_id),
+            link=check_meeting(new.link, self._rules.meeting_hosts),
+            chat_id=chat_id,
+            sent_at=now,
+            expires_at=int(now) + self._rules.link_seconds,
+            created_from=sender.address,
+            began_or_sent_at=now,
+            terms=await self._terms(new, student),
+            delivery=deliveries.first(chat_id, now),
+        )
+        try:
+            await self._store.add(lesson)
+        except DuplicateKeyError:  # the request was repeated: it made this link already
+            return await self._store.get(lesson.id)
+        return await self._outbound.attempt(lesson, now)
+
+    async def resend(self, lesson_id: str, teacher_id: str | None, now: float) -> Lesson:
+        """The same link once more. Conflict unless it can still be opened for the first time."""
+        lesson = await self._own(lesson_id, teacher_id)
+        if lesson.status != "pending" or now >= lesson.expires_at:
+            raise Conflict("Only a link that is still to be opened can be sent again.")
+        again = deliveries.first(lesson.chat_id, now)
+        lesson = await self._store.change(lesson_id, lambda fresh: fresh.with_(delivery=again))
+        return await self._outbound.attempt(lesson, now)
+
+    async def cancel(self, lesson_id: str, teacher_id: str | None) -> Lesson:
+        await self._own(lesson_id, teacher_id)
+        return await self._store.change(lesson_id, cancelled)
+
+    async def _own(self, lesson_id: str, teacher_id: str | None) -> Lesson:
+        lesson = await self._store.get(lesson_id)
+        if teacher_id is not None and lesson.teacher_id != teacher_id:
+            raise Forbidden("This is another teacher's link.")
+        return lesson
+
+    async def _terms(self, new: NewLink, student: Student | None) -> SoldTerms | None:
+        package_id = new.package_id or (student.package_id if student else None)
+        if package_id is None:
+            if new.package_rate is None:
+                return None
+            return SoldTerms(
+                rate=new.package_rate,
+                rate_unit="session",
+                currency=self._rules.currency,
+                rounding="none",
+                block_minutes=1,
+                minimum_minutes=0,
+            )
+        package = await self._people.package(package_id)
+        if package is None:
+            error = FieldError("#/packageId", f"there is no package {package_id}")
+            raise Unprocessable("The package is not known.", errors=[error])
+        return _sold(package, new)
+
+
+def _sold(package: Package, new: NewLink) -> SoldTerms:
+    return SoldTerms(
+        package_id=package.id,
+        version=package.version,
+        name=package.name,
+        rate=package.rate if new.package_rate is None else new.package_rate,
+        rate_unit=package.rate_unit,
+        currency=package.currency,
+        rounding=package.rounding,
+        block_minutes=package.block_minutes,
+        minimum_minutes=package.minimum_minutes,
+    )
+
+
+def _teacher(new: NewLink, sender: Sender, student: Student | None) -> str:
+    if sender.teacher_id is None:
+        if new.teacher_id is None:
+            error = FieldError("#/teacherId", "services name the teacher")
+            raise Unprocessable("Whose lesson is it?", errors=[error])
+        return new.teacher_id
+    beyond = [name for name in ("package_rate", "teacher_id", "names", "chat_id") if getattr(new, name) is not None]
+    if beyond:
+        raise Forbidden("Teachers choose the meeting and the package, nothing else.")
+    if student is None:
+        raise NotFound("There is no such student.")
+    return sender.teacher_id
+
+
+def _lesson_id(sender: Sender) -> str:
+    if sender.repeat_key is None:
+        return token_hex(12)
+    return hashlib.sha256(f"link {sender.repeat_key}".encode()).hexdigest()[:24]

@@ -1,0 +1,75 @@
+"""A teacher's month: lessons grouped by the package version they were sold under. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from backend_api.tutoring.billing import Charge, Tariff, charge, no_amount
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One version of a package, as a lesson was sold under it. Without an id it is a rate that a link came with."""
+
+    package_id: str | None
+    version: int
+    name: str
+    tariff: Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What billing needs to know of a lesson. Without terms it is counted, but costs nothing."""
+
+    lesson_id: str
+    teacher_id: str
+    started_at: float
+    seconds: int
+    terms: Terms | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The lessons of one teacher and one package version. `sessions` are those longer than nothing."""
+
+    teacher_id: str
+    terms: Terms | None
+    sessions: int
+    measured_seconds: int
+    billed_seconds: int
+    amount: Decimal | None
+
+
+def lines(lessons: Iterable[Lesson]) -> list[Line]:
+    """One line per teacher and terms, in a stable order; the same lessons in any order give the same lines."""
+    groups: dict[tuple[str, Terms | None], list[Lesson]] = defaultdict(list)
+    for lesson in lessons:
+        if lesson.seconds > 0:
+            groups[lesson.teacher_id, lesson.terms].append(lesson)
+    return sorted((_line(teacher, terms, group) for (teacher, terms), group in groups.items()), key=_order)
+
+
+def totals(amounts: Iterable[tuple[str | None, Decimal | None]]) -> dict[str, Decimal]:
+    """What is due, for each currency: the sum of (currency, amount) of the lines, without those that cost nothing."""
+    sums: dict[str, Decimal] = {}
+    for currency, amount in amounts:
+        if currency is not None and amount is not None:
+            sums[currency] = sums.get(currency, no_amount(currency)) + amount
+    return sums
+
+
+def _line(teacher_id: str, terms: Terms | None, lessons: list[Lesson]) -> Line:
+    measured = sum(lesson.seconds for lesson in lessons)
+    if terms is None:
+        return Line(teacher_id, None, len(lessons), measured, 0, None)
+    charges: list[Charge] = [charge(lesson.seconds, terms.tariff) for lesson in lessons]
+    amount = sum((item.amount for item in charges), no_amount(terms.tariff.currency))
+    return Line(teacher_id, terms, len(lessons), measured, sum(item.billed_seconds for item in charges), amount)
+
+
+def _order(line: Line) -> tuple[str, bool, str, str, int, str]:
+    terms = line.terms
+    if terms is None:
+        return line.teacher_id, True, "", "", 0, ""
+    return line.teacher_id, False, terms.package_id or "", terms.name, terms.version, repr(terms.tariff)

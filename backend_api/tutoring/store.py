@@ -1,0 +1,137 @@
+"""Keeps lessons: one document each, changed by pure functions under a revision. Decides nothing about them."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+from backend_api.contract.wire import at
+from backend_api.db import Document, Index, Mongo
+from backend_api.service.errors import NotFound, Unavailable
+from backend_api.tutoring.lesson import Lesson, Status
+
+LESSONS = "tutoring_sessions"
+INDEXES = (
+    Index(LESSONS, ("at", "_id")),
+    Index(LESSONS, ("teacherId", "at", "_id")),
+    Index(LESSONS, ("studentId", "at", "_id")),
+    Index(LESSONS, ("sessionStatus", "lastActivityAt")),
+    Index(LESSONS, ("delivery.nextAt",)),
+)
+
+MAX_ATTEMPTS = 20
+PAGE = 500
+MOST_AT_ONCE = 50
+"""So many lessons may begin in one and the same millisecond without a page missing one."""
+
+Change = Callable[[Lesson], Lesson]
+
+
+class Filter(NamedTuple):
+    """Which lessons: began (or were sent) in `[start_at, end_at)`, and what else is asked."""
+
+    start_at: float
+    end_at: float
+    teacher_id: str | None = None
+    student_id: str | None = None
+    status: Status | None = None
+
+    def query(self) -> Document:
+        query: Document = {"at": {"$gte": at(self.start_at), "$lt": at(self.end_at)}}
+        wanted = {"teacherId": self.teacher_id, "studentId": self.student_id, "sessionStatus": self.status}
+        return query | {name: value for name, value in wanted.items() if value is not None}
+
+
+class LessonStore:
+    """The collection `tutoring_sessions`."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._lessons = mongo[LESSONS]
+
+    async def add(self, lesson: Lesson) -> None:
+        await self._lessons.insert_one(_document(lesson))
+
+    async def get(self, lesson_id: str) -> Lesson:
+        """NotFound where there is none."""
+        found = await self._lessons.find_one({"_id": lesson_id})
+        if found is None:
+            raise NotFound("There is no such session.")
+        return Lesson.model_validate(found)
+
+    async def exists(self, lesson_id: str) -> bool:
+        return await self._lessons.find_one({"_id": lesson_id}, {"_id": 1}) is not None
+
+    async def change(self, lesson_id: str, decide: Change) -> Lesson:
+        """Applies a pure change to the newest state, however many others change it too; what it raises, passes."""
+        for _ in range(MAX_ATTEMPTS):
+            before = await self.get(lesson_id)
+            after = decide(before)
+            if after == before:
+                return before
+            after = after.with_(rev=before.rev + 1)
+            guarded = {"_id": lesson_id, "rev": before.rev}
+            if (await self._lessons.replace_one(guarded, _document(after))).matched_count:
+                return after
+        raise Unavailable("The session is changed by too many at once.")
+
+    async def find(self, wanted: Filter, *, limit: int, skip_after: tuple[float, str] | None = None) -> list[Lesson]:
+        """Newest first; `skip_after` is (time, id) of the last one of the page before."""
+        query: Document = wanted.query()
+        if skip_after is not None:
+            query["at"] = {"$gte": query["at"]["$gte"], "$lte": at(skip_after[0])}
+        found = self._lessons.find(query).sort([("at", -1), ("_id", -1)]).limit(limit + MOST_AT_ONCE)
+        page: list[Lesson] = []
+        async for document in found:
+            lesson = Lesson.model_validate(document)
+            if skip_after is None or (lesson.began_or_sent_at, lesson.id) < skip_after:
+                page.append(lesson)
+            if len(page) >= limit:
+                break
+        return page
+
+    async def in_order(self, wanted: Filter) -> AsyncIterator[Lesson]:
+        """All of them, newest first, read page by page."""
+        after: tuple[float, str] | None = None
+        while page := await self.find(wanted, limit=PAGE, skip_after=after):
+            for lesson in page:
+                yield lesson
+            after = (page[-1].began_or_sent_at, page[-1].id)
+
+    async def figures(self, wanted: Filter) -> AsyncIterator[Document]:
+        """The few fields that statistics and statements need, of all of them in no order."""
+        async for document in self._lessons.find(wanted.query(), _FIGURES):
+            yield document
+
+    async def active(self) -> list[Lesson]:
+        found = await self._lessons.find({"sessionStatus": "active"}).to_list(None)
+        return [Lesson.model_validate(document) for document in found]
+
+    async def due_deliveries(self, now: float, limit: int) -> list[Lesson]:
+        """Links whose message is to be tried now."""
+        due = self._lessons.find({"delivery.nextAt": {"$lte": at(now)}}).limit(limit)
+        return [Lesson.model_validate(document) async for document in due]
+
+    async def totals(self, silent_since: float) -> tuple[int, int, int]:
+        """How many lessons there are (about), how many are active, how many of these were silent since then."""
+        active = {"sessionStatus": "active"}
+        stale = active | {"lastActivityAt": {"$lt": at(silent_since)}}
+        counted = [await self._lessons.count_documents(query) for query in (active, stale)]
+        return await self._lessons.estimated_document_count(), counted[0], counted[1]
+
+
+_FIGURES: dict[str, Any] = dict.fromkeys(
+    [
+        "teacherId",
+        "teacherName",
+        "studentId",
+        "studentName",
+        "sessionStatus",
+        "durationSeconds",
+        "corrections.seconds",
+        "at",
+        "terms",
+    ],
+    1,
+)
+
+
+def _document(lesson: Lesson) -> Document:
+    return lesson.model_dump(by_alias=True)

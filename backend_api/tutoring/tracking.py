@@ -1,0 +1,65 @@
+"""The student's side of a lesson: start, beat, end, opened by the link's token; and the sweep."""
+
+from collections.abc import Callable
+
+import structlog
+
+from backend_api.sessions.documents import Record
+from backend_api.tutoring.evidence import Change, Watch
+from backend_api.tutoring.lesson import Claimed, Lesson, alive, ended, started, swept
+from backend_api.tutoring.settings import LinkMaker
+from backend_api.tutoring.store import LessonStore
+
+log = structlog.get_logger(__name__)
+
+
+class Tracking:
+    """What happens to a lesson after its link was sent."""
+
+    def __init__(
+        self, store: LessonStore, watch: Watch, maker: LinkMaker, now: Callable[[], float], *, timeout_seconds: float
+    ) -> None:
+        self._store, self._watch, self._maker, self._now = store, watch, maker, now
+        self.timeout_seconds = timeout_seconds
+
+    async def start(self, token: str, *, address: str) -> Lesson:
+        """The lesson is on from the first call; the others change nothing. Conflict once it is over."""
+        now = self._now()
+        return await self._store.change(self._lesson_id(token), lambda lesson: started(lesson, now, address=address))
+
+    async def beat(self, token: str) -> Lesson:
+        now = self._now()
+        return await self._store.change(self._lesson_id(token), lambda lesson: alive(lesson, now))
+
+    async def end(self, token: str, claimed: Claimed) -> Lesson:
+        """Over now, by our clock."""
+        lesson_id, now = self._lesson_id(token), self._now()
+        look = await self._watch.look(lesson_id)
+        return await self._store.change(lesson_id, lambda lesson: ended(look(lesson), now, claimed))
+
+    async def look(self, lesson_id: str) -> Lesson:
+        """Brings the lesson up to what the sockets know, and ends it if it has been silent for too long."""
+        return await self._settle(lesson_id, await self._watch.look(lesson_id))
+
+    async def sockets_told(self, record: Record) -> None:
+        """For `SessionStore.on_ended`: an `end` event, or the last of the sockets' reports."""
+        if await self._store.exists(record.session.id):
+            await self._settle(record.session.id, await self._watch.by(record))
+
+    async def sweep(self) -> int:
+        """Looks at every active lesson; how many of them timed out."""
+        over = 0
+        for lesson in await self._store.active():
+            over += (await self.look(lesson.id)).status == "timeout"
+        if over:
+            log.info("lessons_timed_out", count=over)
+        return over
+
+    async def _settle(self, lesson_id: str, look: Change) -> Lesson:
+        now = self._now()
+        return await self._store.change(
+            lesson_id, lambda lesson: swept(look(lesson), now, timeout_seconds=self.timeout_seconds)
+        )
+
+    def _lesson_id(self, token: str) -> str:
+        return self._maker.read(token).link_id

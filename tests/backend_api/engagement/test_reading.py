@@ -1,0 +1,174 @@
+"""What dashboards read: rolling ranges that really roll, from rollups and one edge hour, equal to a recount."""
+
+from datetime import UTC
+from types import SimpleNamespace
+from typing import get_args
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from backend_api.contract.events import TimeRange
+from backend_api.db import Mongo
+from backend_api.engagement.analytics import growth
+from backend_api.engagement.dashboards import Dashboards
+from backend_api.engagement.documents import RAW
+from backend_api.engagement.events import Sender
+from backend_api.engagement.periods import ROLLING_SECONDS
+from backend_api.engagement.reading import EVERYBODY, Reader, of_artist, of_track
+from backend_api.engagement.rollups import Sums
+from tests.backend_api.engagement.house import House
+
+HOUR, DAY = 3_600, 86_400
+NOW = 1_795_257_000.0 + 1_234
+ARTISTS = {"t1": "a", "t2": "a", "t3": "b"}
+
+
+def reading(house):
+    reader = Reader(house.mongo, house.stats, house.calendar, house.clock)
+    return SimpleNamespace(reader=reader, dashboards=Dashboards(reader, house.catalogue))
+
+
+class Watched:
+    """Stands for Mongo and remembers what is asked of the raw events."""
+
+    def __init__(self, mongo):
+        self._mongo, self.queries, self.documents = mongo, [], 0
+
+    def __getitem__(self, name):
+        return _Collection(self, self._mongo[name]) if name in RAW else self._mongo[name]
+
+
+class _Collection:
+    def __init__(self, owner, collection):
+        self._owner, self._collection = owner, collection
+
+    def find(self, query, *rest):
+        self._owner.queries.append(query)
+        return self._collection.find(query, *rest)
+
+
+async def test_a_day_ago_is_a_day_ago_to_the_millisecond(house, clock, event):
+    """One event a second inside, one a second outside; moving the clock lets it fall out."""
+    clock.at = NOW
+    await house.send(event("play", eventId="in", ago=DAY - 1), event("play", eventId="out", ago=DAY + 1))
+    await house.fold()
+    dashboards = reading(house).dashboards
+    assert (await dashboards.analytics(of_track("t1"), "24h", "plays")).total_plays == 1
+    clock.at += 2
+    assert (await dashboards.analytics(of_track("t1"), "24h", "plays")).total_plays == 0
+
+
+@pytest.mark.parametrize("time_range", get_args(TimeRange))
+async def test_of_raw_events_only_the_edge_hour_is_read(house, clock, event, make_house, time_range):
+    """Every query of raw events lies within one hour; a lively history changes nothing about that."""
+    await house.send(*[event("play", eventId=f"e{n}", ago=n * 7 * HOUR, playId=f"p{n}") for n in range(200)])
+    await house.send(event("play", eventId="edge", ago=DAY - 60, playId="edge"))
+    await house.fold()
+    watched = Watched(house.mongo)
+    other = House(watched, clock)
+    for subject in (of_track("t1"), of_artist("a"), EVERYBODY):
+        await reading(other).dashboards.analytics(subject, time_range, "plays")
+    await reading(other).dashboards.dashboard("a", time_range)
+    for query in watched.queries:
+        if "playId" not in query:
+            assert (query["timestamp"]["$lt"] - query["timestamp"]["$gte"]).total_seconds() <= HOUR + 1_200
+    if time_range == "all":
+        assert watched.queries == []
+
+
+async def test_growth_compares_with_the_same_time_before(house, clock, event):
+    """The hour between the two ranges is divided exactly; an empty period before gives none."""
+    clock.at = NOW
+    plays = [event("play", eventId=f"now{n}", ago=DAY - 10 - n) for n in range(3)]
+    plays += [event("play", eventId=f"before{n}", ago=DAY + 10 + n) for n in range(2)]
+    plays += [event("play", eventId=f"long{n}", ago=2 * DAY + 10 + n) for n in range(7)]
+    await house.send(*plays)
+    await house.fold()
+    found = await reading(house).dashboards.dashboard("a", "24h")
+    assert (found.overview.total_plays, found.growth.plays, found.growth.likes) == (3, 0.5, None)
+    assert (await reading(house).dashboards.dashboard("a", "all")).growth.plays is None
+
+
+def test_growth_is_the_change_in_parts_of_what_was():
+    """Halved is -0.5, from nothing is none."""
+    assert growth(Sums(plays=1, likes=3), Sums(plays=2)).plays == -0.5
+    assert growth(Sums(plays=1, likes=3), Sums(plays=2)).likes is None
+
+
+async def test_freshness_says_what_is_not_in_the_figures_yet(house, clock, event):
+    """As of the moment when the first event that is missing arrived."""
+    await house.send(event("play", eventId="e1"))
+    clock.at += 30
+    await house.send(event("share", eventId="e2"))
+    for subject in (of_track("t1"), of_artist("a"), EVERYBODY):
+        freshness = await reading(house).reader.freshness(subject)
+        assert (freshness.pending_events, freshness.as_of.timestamp()) == (2, clock.at - 30)
+    await house.fold()
+    freshness = await reading(house).reader.freshness(EVERYBODY)
+    assert (freshness.pending_events, freshness.as_of.timestamp()) == (0, clock.at)
+
+
+happenings = st.tuples(
+    st.sampled_from([*ARTISTS]),
+    st.one_of(st.integers(0, 3 * DAY), st.integers(0, 89 * DAY // HOUR).map(lambda hours: hours * HOUR)),
+    st.sampled_from(["ann", "bob", "eve"]),
+    st.sampled_from(["play", "share", "like"]),
+)
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    events=st.lists(happenings, min_size=5, max_size=40),
+    zone=st.sampled_from(["UTC", "Asia/Kolkata", "America/St_Johns"]),
+    shift=st.integers(0, HOUR),
+)
+async def test_every_range_of_every_subject_equals_a_recount(embedded_url, clock, events, zone, shift):
+    """Totals, uniques and the sum of the curve, whatever the time zone and the minute."""
+    mongo = Mongo(embedded_url, database=f"test-{uuid4().hex[:12]}", embedded=True)
+    try:
+        clock.at = NOW + shift
+        house = House(mongo, clock, zone=ZoneInfo(zone) if zone != "UTC" else UTC, raw_days=100)
+        await house.start_without_indexes("a", ["t1", "t2"])
+        await house.start_without_indexes("b", ["t3"])
+        for number, (track, ago, person, kind) in enumerate(events):
+            sender = Sender(person, is_trusted=False, has_consent=True, is_bot=False)
+            await house.send(_event(kind, track, clock.at - ago, number), sender=sender)
+        await house.fold()
+        dashboards = reading(house).dashboards
+        subjects = [(of_track("t1"), {"t1"}), (of_artist("a"), {"t1", "t2"}), (EVERYBODY, set(ARTISTS))]
+        for time_range in get_args(TimeRange):
+            seconds = ROLLING_SECONDS.get(time_range, 200 * DAY)
+            for subject, tracks in subjects:
+                inside = [e for e in events if e[0] in tracks and e[1] <= seconds]
+                found = await dashboards.analytics(subject, time_range, "plays")
+                plays = [person for _, _, person, kind in inside if kind == "play"]
+                assert (found.total_plays, found.unique_plays) == (len(plays), len(set(plays))), (time_range, subject)
+                assert found.total_shares == sum(kind == "share" for *_, kind in inside)
+                assert sum(point.value for point in found.series) == len(plays)
+    finally:
+        await mongo._client.drop_database(mongo._database.name)
+        await mongo.close()
+
+
+def _event(kind, track, at, number):
+    own = {
+        "play": {"source": "search"},
+        "share": {"platform": "embed", "source": "player"},
+        "like": {"action": "like", "source": "player"},
+    }[kind]
+    return {
+        "type": kind,
+        "trackId": track,
+        "sessionId": "s",
+        "timestamp": round(at * 1_000),
+        "eventId": f"e{number}",
+        **own,
+    }

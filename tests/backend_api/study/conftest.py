@@ -1,0 +1,123 @@
+"""A backend whose provider of calls is a double of Stream's API; it signs webhooks as Stream does."""
+
+import gzip
+import hashlib
+import hmac
+import json
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from backend_api.contract.wire import at, rfc3339
+from tests.backend_api.program import start_backend
+
+__all__ = ["start_backend"]
+
+KEY, SECRET = "stream-key", "the secret that Stream and we share"
+
+
+class Stream:
+    """What Stream knows of calls, over its API; `fails` makes it answer that status."""
+
+    def __init__(self):
+        self.calls, self.asked, self.fails = {}, [], None
+
+    def app(self):
+        app = web.Application()
+        app.router.add_get("/api/v2/video/call/{type}/{id}", self.call)
+        app.router.add_get("/api/v2/video/call/{type}/{id}/session/{session}/participant_sessions", self.participants)
+        return app
+
+    def knows(self, call_id, *, started, ended=None, stays=()):
+        """A call with one session; stays are (user, joined, left), in Unix seconds."""
+        self.calls[f"default:{call_id}"] = (started, ended, stays)
+
+    async def call(self, request):
+        found = self._found(request)
+        if found is None:
+            return web.json_response({"code": 16}, status=404)
+        started, ended, _ = found
+        session = {"id": "sess", "started_at": _time(started), "ended_at": _time(ended), "participants": []}
+        return web.json_response({"call": {"id": request.match_info["id"], "session": session}, "duration": "8.1ms"})
+
+    async def participants(self, request):
+        _, _, stays = self._found(request)
+        listed = [
+            {"user_id": user, "user_session_id": f"{user}-{joined}", "joined_at": _time(joined), "left_at": _time(left),
+             "duration_in_seconds": None if left is None else int(left - joined)}
+            for user, joined, left in stays
+        ]  # fmt: skip
+        return web.json_response({"participants_sessions": listed, "duration": "3.2ms"})
+
+    def _found(self, request):
+        self.asked.append(request.path)
+        jwt.decode(request.headers["Authorization"], OctKey.import_key(SECRET), algorithms=["HS256"])
+        assert request.query["api_key"] == KEY
+        if self.fails:
+            raise _status(self.fails)
+        return self.calls.get(f"{request.match_info['type']}:{request.match_info['id']}")
+
+
+def _status(status):
+    error = web.HTTPInternalServerError()
+    error.set_status(status)
+    return error
+
+
+def _time(seconds):
+    return None if seconds is None else rfc3339(at(seconds))
+
+
+@pytest.fixture
+async def stream():
+    double = Stream()
+    async with TestServer(double.app()) as server:
+        double.url = str(server.make_url("")).rstrip("/")
+        yield double
+
+
+@pytest.fixture
+async def api(start_backend, stream):
+    return await start_backend(stream={"api_key": KEY, "api_secret": SECRET, "base_url": stream.url})
+
+
+@pytest.fixture
+def hook(api):
+    """Sends a webhook as Stream does; the status and the answer."""
+
+    async def send(event, *, webhook_id=None, compressed=False, **changed):
+        body = json.dumps(event).encode() if isinstance(event, dict) else event
+        headers = {
+            "X-API-KEY": KEY,
+            "X-SIGNATURE": hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest(),
+            "X-WEBHOOK-ID": webhook_id or uuid4().hex,
+            "Content-Type": "application/json",
+        } | changed
+        if compressed:
+            body, headers["Content-Encoding"] = gzip.compress(body, mtime=0), "gzip"
+        return await api("POST", "/api/webhooks/stream-call-events", text=body, headers=headers, key=None)
+
+    return send
+
+
+@pytest.fixture
+def event(clock):
+    """An event of Stream's about a call, so many seconds from the test's start."""
+    base = clock()
+
+    def make(type_, after, *, user=None, joined=None, seconds=None, connection="c1", call="c9"):
+        made = {"type": type_, "call_cid": f"default:{call}", "session_id": "sess", "created_at": _time(base + after)}
+        if user is not None:
+            who = {
+                "user": {"id": user, "name": user.title()},
+                "user_session_id": f"{user}-{connection}",
+                "role": "user",
+            }
+            made["participant"] = who | ({} if joined is None else {"joined_at": _time(base + joined)})
+        return made if seconds is None else made | {"duration_seconds": seconds}
+
+    return make

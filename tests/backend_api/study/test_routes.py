@@ -1,0 +1,224 @@
+"""Study calls over HTTP, with Stream's double on the other side."""
+
+import asyncio
+import random
+from itertools import permutations
+
+import pytest
+
+ANN = {"sub": "ann", "roles": ["user"]}
+BOB = {"sub": "bob", "roles": ["user"]}
+ADMIN = {"sub": "boss", "roles": ["admin"]}
+TRACK = "/api/study-sessions/stream-duration"
+
+
+async def track(api, action, claims=ANN, call="c9"):
+    return await api.data("POST", TRACK, {"userId": claims["sub"], "callId": call, "action": action}, claims=claims)
+
+
+async def sessions(api, query="?userId=ann", **caller):
+    return (await api.data("GET", f"/api/study-sessions{query}", **caller))["sessions"]
+
+
+async def until(look, wanted):
+    """Waits until what is looked at is as wanted: webhooks are applied after they are answered."""
+    async with asyncio.timeout(5):
+        while (found := await look()) != wanted:
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_without_the_provider_our_own_measure_counts(api):
+    """Start and end over HTTP, an hour apart and nothing in between."""
+    started = await track(api, "start")
+    assert started["status"] == "active"
+    assert (await track(api, "start"))["id"] == started["id"]
+    api.clock.at += 3_605
+    ended = await track(api, "end")
+    assert (ended["id"], ended["durationSeconds"], ended["duration"], ended["durationSource"]) == (
+        started["id"],
+        3_605,
+        60,
+        "server",
+    )
+    api.clock.at += 60
+    assert (await track(api, "end"))["durationSeconds"] == 3_605
+
+
+async def test_the_providers_duration_is_the_truth(api, stream):
+    """Where it lists the user in the call; our own stays beside it with the difference."""
+    base = api.clock()
+    await track(api, "start")
+    api.clock.at += 600
+    stream.knows(
+        "c9", started=base - 60, ended=base + 590, stays=[("ann", base + 5, base + 585), ("bob", base, base + 590)]
+    )
+    ended = await track(api, "end")
+    assert (ended["durationSeconds"], ended["durationSource"]) == (580, "provider")
+    (session,) = await sessions(api)
+    assert session["sources"] == {"provider": 580, "server": 600, "manual": None}
+    assert session["differenceSeconds"] == -20
+    assert session["callDurationSeconds"] == 650
+
+
+async def test_somebody_elses_call_gives_no_provider_minutes(api, stream):
+    """The provider knows the call, but not this user in it."""
+    base = api.clock()
+    stream.knows("c9", started=base, ended=base + 3_600, stays=[("bob", base, base + 3_600)])
+    await track(api, "start")
+    api.clock.at += 30
+    ended = await track(api, "end")
+    assert (ended["durationSeconds"], ended["durationSource"]) == (30, "server")
+    assert (await api("GET", "/api/study-sessions?userId=bob", claims=ANN))[0] == 403
+
+
+async def test_a_provider_that_fails_is_a_fallback_not_an_error(api, stream):
+    """500 from there is 200 from here."""
+    stream.fails = 500
+    await track(api, "start")
+    api.clock.at += 90
+    assert (await track(api, "end"))["durationSource"] == "server"
+    assert len(stream.asked) == 1
+
+
+async def test_users_track_themselves(api):
+    """Nobody starts or reads another's sessions; services may."""
+    body = {"userId": "ann", "callId": "c9", "action": "start"}
+    assert (await api("POST", TRACK, body, claims=BOB))[0] == 403
+    assert (await api("POST", TRACK, body, key=None))[0] == 401
+    assert (await api("POST", TRACK, body))[0] == 200
+    assert (await api("POST", TRACK, body | {"action": "end", "callId": "other"}))[0] == 404
+    for path in ("?userId=ann", "/daily?userId=ann", "/active-calls?userId=ann", "/calls/c9"):
+        assert (await api("GET", f"/api/study-sessions{path}", claims=BOB))[0] == 403
+    assert (await api("GET", "/api/study-sessions"))[0] == 422
+    assert len(await sessions(api, "", claims=ANN)) == 1
+
+
+async def test_webhooks_in_any_order_and_number_give_one_result(start_backend, stream, api, hook, event):
+    """All permutations of a call's story, some of them repeated, each on a call of its own."""
+    story = [
+        ("call.session_started", -600, {}),
+        ("call.session_participant_joined", -590, {"user": "ann", "joined": -590}),
+        ("call.session_participant_left", -300, {"user": "ann", "joined": -590, "seconds": 290}),
+        ("call.session_ended", -60, {}),
+    ]
+    dice, calls = random.Random(1), []
+    for number, order in enumerate(permutations(story)):
+        call = f"p{number}"
+        calls.append(call)
+        for kind, after, more in [*order, dice.choice(order)]:
+            status, _ = await hook(event(kind, after, call=call, **more))
+            assert status == 200
+
+    async def look():
+        found = await sessions(api, "?userId=ann&limit=500")
+        return {
+            row["callId"]: (row["durationSeconds"], row["durationSource"], row["callDurationSeconds"], row["status"])
+            for row in found
+        }
+
+    await until(look, dict.fromkeys(calls, (290, "provider", 540, "completed")))
+
+
+async def test_provider_data_that_comes_later_replaces_the_fallback(api, hook, event):
+    """First ours, then the webhook's."""
+    await track(api, "start")
+    api.clock.at += 300
+    assert (await track(api, "end"))["durationSource"] == "server"
+    status, answer = await hook(
+        event("call.session_participant_left", 290, user="ann", joined=2, seconds=288), compressed=True
+    )
+    assert (status, answer) == (200, {"status": "stored"})
+
+    async def look():
+        (row,) = await sessions(api)
+        return row["durationSource"], row["durationSeconds"], row["sources"]["server"]
+
+    await until(look, ("provider", 288, 300))
+
+
+async def test_a_webhook_is_taken_once(hook, event):
+    """By its content and by its id."""
+    joined = event("call.session_participant_joined", -10, user="ann")
+    assert (await hook(joined, webhook_id="w1"))[1] == {"status": "stored"}
+    assert (await hook(joined, webhook_id="w1"))[1] == {"status": "duplicate"}
+    assert (await hook(joined, webhook_id="w2"))[1] == {"status": "duplicate"}
+    assert (await hook(event("call.session_participant_joined", -9, user="bob"), webhook_id="w1"))[1] == {
+        "status": "duplicate"
+    }
+    assert (await hook(event("call.reaction_new", -9)))[1] == {"status": "ignored"}
+
+
+async def test_a_forged_webhook_leaves_nothing(api, hook, event):
+    """401 and nothing stored, whatever is wrong with it."""
+    joined = event("call.session_participant_joined", -10, user="ann")
+    for changed in ({"X-SIGNATURE": "0" * 64}, {"X-SIGNATURE": ""}, {"X-API-KEY": "another"}, {"X-API-KEY": ""}):
+        assert (await hook(joined, **changed))[0] == 401
+    assert (await hook(event("call.session_participant_joined", -8 * 86_400, user="ann")))[0] == 422
+    assert (await hook(b"[]"))[0] == 422
+    assert (await hook(b"\x00" * 300_000))[0] == 413
+    assert (await hook(bytes(3_000_000), compressed=True))[0] == 413
+    assert await sessions(api, "?userId=ann") == []
+
+
+async def test_several_calls_at_once_count_once_in_a_day(api):
+    """Two calls side by side are two sessions, and one stretch of time."""
+    await track(api, "start", call="c1")
+    api.clock.at += 100
+    await track(api, "start", call="c2")
+    assert len((await api.data("GET", "/api/study-sessions/active-calls", claims=ANN))["calls"]) == 2
+    api.clock.at += 140
+    await track(api, "end", call="c1")
+    api.clock.at += 100
+    await track(api, "end", call="c2")
+    days = (await api.data("GET", "/api/study-sessions/daily", claims=ANN))["days"]
+    assert days == [{"date": "2026-11-21", "hours": 0.09, "seconds": 340, "sessions": 2}]
+
+
+async def test_days_are_split_at_the_midnight_of_the_zone_asked_for(api):
+    """An hour around Tokyo's midnight is half on either day."""
+    api.clock.at += 4 * 3_600
+    await track(api, "start")
+    api.clock.at += 3_600
+    await track(api, "end")
+    days = (await api.data("GET", "/api/study-sessions/daily?userId=ann&tz=Asia/Tokyo"))["days"]
+    assert [(day["date"], day["seconds"]) for day in days] == [("2026-11-21", 1_800), ("2026-11-22", 1_800)]
+    days = (await api.data("GET", "/api/study-sessions/daily?userId=ann"))["days"]
+    assert [(day["date"], day["seconds"]) for day in days] == [("2026-11-21", 3_600)]
+
+
+async def test_a_call_and_who_is_in_it(api, hook, event):
+    """For participants; with or without the type in its name."""
+    await track(api, "start")
+    await hook(event("call.session_started", -60))
+    await hook(event("call.session_participant_joined", -30, user="bob"))
+
+    async def look():
+        return (await api.data("GET", "/api/study-sessions/calls/default:c9", claims=ANN))["participants"]
+
+    await until(look, ["ann", "bob"])
+    call = await api.data("GET", "/api/study-sessions/calls/c9", claims=BOB)
+    assert (call["active"], call["durationSeconds"], call["endedAt"]) == (True, 60, None)
+
+
+async def test_a_correction_is_kept_with_its_reason(api):
+    """It counts, and every other source stays visible."""
+    session = await track(api, "start")
+    api.clock.at += 60
+    await track(api, "end")
+    path = f"/api/study-sessions/{session['id']}"
+    assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    row = await api.data("PATCH", path, {"durationSeconds": 1_800, "reason": "the tab crashed"}, claims=ADMIN)
+    assert (row["durationSeconds"], row["durationSource"], row["reason"]) == (1_800, "manual", "the tab crashed")
+    assert row["sources"] == {"provider": None, "server": 60, "manual": 1_800}
+    assert (await api("PATCH", "/api/study-sessions/nope", {"durationSeconds": 1, "reason": "x"}))[0] == 404
+
+
+@pytest.mark.parametrize("body", [
+    {"userId": "ann", "callId": "a b", "action": "start"}, {"userId": "ann", "callId": "c", "action": "pause"},
+    {"userId": {"$ne": ""}, "callId": "c", "action": "start"},
+    {"userId": "ann", "callId": "c", "action": "start", "duration": 90_000},
+])  # fmt: skip
+async def test_a_malformed_call_is_refused(api, body):
+    """422; a client's duration has no place to go."""
+    assert (await api("POST", TRACK, body))[0] == 422

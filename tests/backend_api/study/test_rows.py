@@ -1,0 +1,75 @@
+"""The provider's stays laid beside ours."""
+
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend_api.sessions.statistics import whole
+from backend_api.study.calls import Facts, Joined, Left, stays
+from backend_api.study.rows import Manual, Measured, call_spans, hours_by_day, rows, within
+
+UTC = ZoneInfo("UTC")
+NOW = 200_000.0
+
+
+def ours(number, start, seconds, user="ann", call="c"):
+    pieces = tuple(whole([(start, start + seconds)]))
+    return Measured(f"s{number}", user, call, start, start + seconds, pieces)
+
+
+def theirs(*told, user="ann"):
+    joined = frozenset(Joined(f"k{start}", user, start) for start, _ in told)
+    left = frozenset(Left(f"k{start}", user, start + seconds, seconds) for start, seconds in told)
+    return Facts(joined=joined, left=left)
+
+
+STRETCHES = st.lists(st.tuples(st.integers(0, 100_000).map(float), st.integers(1, 5_000)), max_size=5)
+
+
+@given(STRETCHES, STRETCHES)
+def test_every_stay_of_the_provider_is_in_exactly_one_row(mine, heard):
+    """Each session of ours is a row; what is left over is a row of its own; provider seconds add up."""
+    facts = theirs(*heard)
+    found = rows([ours(n, *one) for n, one in enumerate(mine)], {"c": facts}, {}, NOW)
+    assert len({row.id for row in found}) == len(found) >= len(mine)
+    told = whole((stay.start, stay.end or NOW) for stay in stays(facts))
+    assert sum(row.provider_seconds or 0 for row in found) >= sum(end - start for start, end in told)
+    assert all((row.source == "provider") is (row.provider_seconds is not None) for row in found)
+
+
+@given(STRETCHES, STRETCHES)
+def test_the_days_hold_each_second_once(mine, heard):
+    """However many rows overlap, a day's sum is the length of their union."""
+    found = rows([ours(n, *one) for n, one in enumerate(mine)], {"c": theirs(*heard)}, {}, NOW)
+    days = hours_by_day(found, 0, int(NOW), UTC)
+    covered = {second for row in found for start, end in row.pieces for second in range(start, end)}
+    assert sum(days.values()) == len(covered)
+
+
+def test_a_stay_belongs_to_the_session_it_overlaps_most():
+    """And within a minute to the nearest one; beyond that it is a session that only the provider knows."""
+    mine = [ours(1, 1_000.0, 600), ours(2, 5_000.0, 600)]
+    found = {
+        row.joined_at: row for row in rows(mine, {"c": theirs((1_020.0, 570), (5_650.0, 60), (9_000.0, 100))}, {}, NOW)
+    }
+    assert (found[1_000.0].seconds, found[1_000.0].server_seconds) == (570, 600)
+    assert found[5_000.0].provider_seconds == 60
+    assert found[9_000.0].server_seconds is None
+    assert found[9_000.0].id.startswith("p-")
+
+
+def test_a_correction_beats_every_measure():
+    """The sources stay."""
+    (row,) = rows([ours(1, 1_000.0, 600)], {"c": theirs((1_000.0, 500))}, {"s1": Manual(300, "why", "boss", 0.0)}, NOW)
+    assert (row.source, row.seconds, row.provider_seconds, row.server_seconds) == ("manual", 300, 500, 600)
+
+
+def test_a_call_that_is_held_again_is_another_span():
+    """A room used daily does not add its days up; everybody in one of them sees the same."""
+    mine = [ours(1, 1_000.0, 600), ours(2, 1_200.0, 900, user="bob"), ours(3, 90_000.0, 60)]
+    found = rows(mine, {}, {}, NOW)
+    spans = call_spans(Facts(), found, NOW)
+    assert spans == [(1_000, 2_100), (90_000, 90_060)]
+    assert [within(row, spans, NOW) for row in found] == [[(90_000, 90_060)], [(1_000, 2_100)], [(1_000, 2_100)]]
+    assert call_spans(Facts(opened=frozenset({900.0}), closed=frozenset({2_200.0})), found, NOW) == [(900, 2_200)]

@@ -1,0 +1,194 @@
+"""The student's page in a real browser, popup blocking on, the server's clock moved by the test."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import expect
+
+from tests.backend_api.browsing import browser
+
+__all__ = ["browser"]
+
+pytestmark = pytest.mark.browser
+
+ADMIN = {"sub": "boss", "roles": ["admin"]}
+
+
+@pytest.fixture
+async def context(browser):
+    """A browser in which the meeting provider is a page of the test's."""
+    context = await browser.new_context()
+    await context.route(
+        "https://zoom.us/**", lambda route: route.fulfill(body="<h1>The meeting</h1>", content_type="text/html")
+    )
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+def path_of(api):
+    """Where the page of a link is on this test's backend."""
+    return lambda link: api.url + link["trackingUrl"].removeprefix("https://lessons.test")
+
+
+async def session_of(api, link):
+    page = await api.data("GET", "/api/admin/teacher-sessions", claims=ADMIN)
+    (row,) = [row for row in page["sessions"] if row["id"] == link["id"]]
+    return row
+
+
+@asynccontextmanager
+async def eventually(seconds=5):
+    async with asyncio.timeout(seconds):
+        yield
+
+
+async def until(api, link, **wanted):
+    """Waits until the record has these values."""
+    async with eventually():
+        while True:
+            row = await session_of(api, link)
+            if all(row[name] == value for name, value in wanted.items()):
+                return row
+            await asyncio.sleep(0.02)
+
+
+async def joined(context, path):
+    """A page whose Join was tapped, and the tab that it opened."""
+    page = await context.new_page()
+    await page.goto(path)
+    async with context.expect_page() as opening:
+        await page.get_by_role("button", name="Join now").click()
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    return page, await opening.value
+
+
+async def test_opening_the_page_starts_nothing_and_hides_the_token(api, make_link, context, path_of):
+    """The address has no token left, the page no link to the meeting, the record no start."""
+    link = await make_link()
+    page = await context.new_page()
+    response = await page.goto(path_of(link))
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-store"
+    await expect(page.get_by_role("heading", name="Your lesson")).to_be_visible()
+    assert page.url == f"{api.url}/api/zoom/track"
+    assert "zoom.us/j" not in await page.content()
+    assert (await session_of(api, link))["sessionStatus"] == "pending"
+
+
+async def test_join_opens_the_meeting_in_a_new_tab(api, make_link, context, path_of):
+    """Within the tap, so that no popup blocker is in the way; the new tab cannot reach back."""
+    link = await make_link()
+    _, meeting = await joined(context, path_of(link))
+    await meeting.wait_for_url("https://zoom.us/**")
+    assert await meeting.evaluate("window.opener") is None
+    assert (await session_of(api, link))["sessionStatus"] == "active"
+
+
+async def test_the_countdown_starts_the_lesson(api, make_link, context, path_of):
+    """After five seconds without a tap the lesson is on; a blocked tab is offered as a link."""
+    link = await make_link()
+    page = await context.new_page()
+    # The tools that drive the browser count as taps: what a blocker does is done by hand.
+    await page.add_init_script("window.open = () => null")
+    await page.goto(path_of(link))
+    await expect(page.get_by_text("3", exact=True)).to_be_visible()
+    assert (await session_of(api, link))["sessionStatus"] == "pending"
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    await expect(page.get_by_role("link", name="Open the meeting")).to_have_attribute(
+        "href", "https://zoom.us/j/1234567890?pwd=secret"
+    )
+    await expect(page.get_by_text("kept the new tab closed")).to_be_visible()
+
+
+async def test_end_ends_it(api, make_link, context, path_of):
+    """The End button, and the minutes by the server's clock."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    api.clock.at += 185
+    await page.get_by_role("button", name="End session").click()
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible()
+    await expect(page.get_by_text("It lasted 3 minutes.")).to_be_visible()
+    row = await session_of(api, link)
+    assert (row["endReason"], row["durationSeconds"]) == ("button", 185)
+
+
+async def test_a_reload_is_the_same_lesson(api, make_link, context, path_of):
+    """The timer goes on from the start, the way to the meeting is still there."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    api.clock.at += 65
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    await expect(page.get_by_role("timer")).to_contain_text("1:0")
+    await expect(page.get_by_role("link", name="Open the meeting")).to_have_attribute(
+        "href", "https://zoom.us/j/1234567890?pwd=secret"
+    )
+    row = await until(api, link, sessionStatus="active")
+    assert row["sessionEndedAt"] is None
+
+
+async def test_closing_the_page_ends_the_lesson(api, make_link, context, path_of):
+    """The beacon says so, to the second of the server's clock."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    api.clock.at += 600
+    await page.close(run_before_unload=True)
+    row = await until(api, link, sessionStatus="ended")
+    assert (row["endReason"], row["durationSeconds"]) == ("pageClose", 600)
+
+
+async def test_leaving_for_another_site_ends_the_lesson(api, make_link, context, path_of):
+    """The page is gone for good in this way too."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    api.clock.at += 300
+    await page.goto("https://zoom.us/elsewhere")
+    row = await until(api, link, sessionStatus="ended")
+    assert row["endReason"] == "pageClose"
+
+
+async def test_being_away_is_no_end(api, make_link, context, path_of):
+    """Hidden behind the meeting and frozen as phones do it for an hour, then back: still one lesson."""
+    link = await make_link()
+    page, meeting = await joined(context, path_of(link))
+    await meeting.bring_to_front()
+    devtools = await context.new_cdp_session(page)
+    await devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    api.clock.at += 3_600
+    assert (await api.data("POST", "/api/admin/auto-timeout", claims=ADMIN))["timedOut"] == 0
+    await devtools.send("Page.setWebLifecycleState", {"state": "active"})
+    await page.bring_to_front()
+    await page.get_by_role("button", name="End session").click()
+    row = await until(api, link, sessionStatus="ended")
+    assert (row["endReason"], row["durationSeconds"]) == ("button", 3_600)
+
+
+async def test_a_forged_link_says_so(api, context):
+    """And starts nothing."""
+    page = await context.new_page()
+    await page.goto(f"{api.url}/api/zoom/track?token=forged")
+    await expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
+
+
+async def test_the_page_lives_through_an_outage_of_the_server(api, make_link, context, path_of):
+    """It says that the server is away, keeps the lesson, and is right again when it is back."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    await context.route("**/api/zoom/heartbeat", lambda route: route.abort())
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.get_by_text("The server cannot be reached")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    await context.unroute("**/api/zoom/heartbeat")
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.get_by_text("The server cannot be reached")).to_be_hidden()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_preview_bot_starts_nothing(api, make_link, path_of, method):
+    """Fetching the address, as chats and scanners do, leaves the lesson pending."""
+    link = await make_link()
+    status, _ = await api(method, path_of(link).removeprefix(api.url), key=None)
+    assert status == 200
+    assert (await session_of(api, link))["sessionStatus"] == "pending"

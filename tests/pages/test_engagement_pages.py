@@ -1,0 +1,159 @@
+"""The collector and the engagement pages in the real browser: what is done on a page is on the dashboard, once."""
+
+import asyncio
+import json
+import secrets
+import time
+
+import pytest
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+COLLECT = """
+  async ([options, position]) => {
+    const { collectEvents } = await import('/static/client/events.js');
+    window.stats = collectEvents(options);
+    const play = { source: 'search', trackDuration: 100, position: () => position };
+    window.play = (track) => window.stats.trackPlayStart(track, play);
+  }
+"""
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def artist(services):
+    """An artist with two tracks that no other test uses."""
+    name = f"artist-{secrets.token_hex(4)}"
+    services.call("PUT", f"/api/artists/{name}", {"name": f"Ada {HOSTILE}"})
+    for number in (1, 2):
+        track = {"artistId": name, "title": f"Track {number} {HOSTILE}", "durationSeconds": 100}
+        services.call("PUT", f"/api/tracks/{name}-{number}", track)
+    return name
+
+
+def counters(services, track):
+    found = services.call("GET", f"/api/tracks/{track}/counters")
+    return found["playCount"], found["likeCount"], found["shareCount"]
+
+
+def all_counted_and_none_twice(services, track):
+    """Whoever waits for equality alone would wait until a recount has set right what was counted twice."""
+    found = counters(services, track)
+    assert max(found) <= 1
+    return found == (1, 1, 1)
+
+
+def is_rolled_up(services):
+    """Dashboards are read from rollups, which come seconds after the counters; an open page looks again each minute."""
+    return services.call("GET", "/api/admin/rollups")["openDays"] == 0
+
+
+async def until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.1)
+
+
+async def collect(visit, services, position=25, **options):
+    page = await visit("/")
+    await page.evaluate(COLLECT, [{"token": services.token("user", sub="ann")} | options, position])
+    return page
+
+
+@pytest.mark.parametrize("way", ["close", "navigate", "reload"])
+async def test_a_page_that_goes_away_mid_batch_loses_nothing_and_counts_once(visit, services, artist, way):
+    """Play for 25 seconds, like, share, gone: counters have them at once, the dashboard when they are rolled up."""
+    track = f"{artist}-1"
+    page = await collect(visit, services)
+    await page.evaluate(
+        "track => { play(track); stats.trackLike(track); stats.trackShare(track, { platform: 'copy_link' }); }", track
+    )
+    if way == "close":
+        await page.close(run_before_unload=True)
+    elif way == "navigate":
+        await page.goto(f"{services.backend}/docs")
+    else:
+        await page.reload()
+        await page.evaluate(COLLECT, [{}, 0])
+        await page.evaluate("stats.flush()")
+    await until(lambda: all_counted_and_none_twice(services, track))
+    await until(lambda: is_rolled_up(services))
+    shown = await visit(f"/artist/dashboard?artistId={artist}", token=services.token("admin"))
+    await expect(shown.locator('[data-show="plays"]')).to_have_text("1")
+    await expect(shown.locator('[data-show="likes"]')).to_have_text("1")
+    await expect(shown.locator('[data-show="shares"]')).to_have_text("1")
+    await expect(shown.locator('[data-show="duration"]')).to_have_text("0:25")
+    assert counters(services, track) == (1, 1, 1)
+
+
+async def test_what_could_not_be_sent_is_kept_over_a_reload(visit, services, artist):
+    """The server is out of reach, the page is loaded again half a minute later, the server is back."""
+    track = f"{artist}-2"
+    page = await collect(visit, services, token="")
+    await page.context.set_offline(True)
+    await page.evaluate("track => stats.trackDownload(track)", track)
+    await page.evaluate("stats.flush()")
+    kept = await page.evaluate("Object.entries(localStorage).filter(([name]) => name.startsWith('presence.events.'))")
+    assert [event["type"] for event in json.loads(kept[0][1])["events"]] == ["download"]
+    await page.context.set_offline(False)
+    age = """([name, text]) => {
+      localStorage.setItem(name, JSON.stringify({ ...JSON.parse(text), at: Date.now() - 60_000 }));
+    }"""
+    await page.goto(f"{services.backend}/docs")
+    await page.evaluate(age, kept[0])
+    await page.goto(services.backend)
+    await page.evaluate(COLLECT, [{}, 0])
+    await page.evaluate("stats.flush()")
+    found = services.call("GET", f"/api/tracks/{track}/counters")
+    assert found["downloadCount"] == 1
+
+
+async def test_hiding_the_page_hands_over_at_once(visit, services, artist):
+    """A phone's browser may kill a hidden page without another word."""
+    track = f"{artist}-1"
+    page = await collect(visit, services)
+    await page.evaluate("track => { play(track); }", track)
+    await page.evaluate(
+        """() => {
+          Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }"""
+    )
+    await until(lambda: counters(services, track)[0] == 1, seconds=3)
+
+
+async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, artist):
+    """Track, artist, range, metric; names are text."""
+    now = round(time.time() * 1_000)
+    plays = [
+        {"type": "play", "trackId": f"{artist}-{1 + number % 2}", "sessionId": f"s{number}", "timestamp": now - number,
+         "source": "search", "duration": 50, "trackDuration": 100, "eventId": f"{artist}-{number}"}
+        for number in range(3)
+    ]  # fmt: skip
+    services.call("POST", "/api/stats/events", plays)
+    await until(lambda: is_rolled_up(services))
+    page = await visit("/admin/stats", token=services.token("admin"))
+    await page.select_option("#whose", f"artistId={artist}")
+    await expect(page.locator('[data-show="plays"]')).to_have_text("3")
+    await expect(page.locator('[data-show="duration-note"]')).to_have_text("50.0 % of the track")
+    await page.select_option("#whose", f"trackId={artist}-1")
+    await expect(page.locator('[data-show="plays"]')).to_have_text("2")
+    await expect(page.locator('[data-show="subject"]')).to_contain_text(HOSTILE)
+    await expect(page.locator('[data-breakdown="sources"]')).to_contain_text("search")
+    await page.select_option("#metric", "likes")
+    await expect(page.locator('[data-show="curve"]')).to_contain_text("Likes")
+    await page.locator('[data-range] input[value="24h"]').check(force=True)
+    await expect(page.locator('[data-show="curve"]')).to_contain_text("last 24h")
+
+
+async def test_the_pages_ask_for_the_right_token(visit, services, artist):
+    """Without one, and with one that does not allow it."""
+    page = await visit("/admin/stats")
+    await expect(page.get_by_text("A token opens this page")).to_be_visible()
+    page = await visit("/admin/stats", token=services.token("user"))
+    await expect(page.get_by_text("Only admins see the engagement with all tracks.")).to_be_visible()
+    page = await visit("/artist/dashboard", token=services.token("artist", artistId=artist))
+    await expect(page.locator('[data-show="artist"]')).to_contain_text(HOSTILE)
+    await expect(page.get_by_text("Nothing played yet")).to_be_visible()
