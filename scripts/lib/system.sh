@@ -4,15 +4,16 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# ensure_system_package COMMAND PACKAGE WHAT: says loudly which tests will be skipped when it cannot be had.
+# ensure_system_package CHECK PACKAGE WHAT: where the command CHECK fails, installs PACKAGE, or says loudly which tests will
+# not run without it.
 ensure_system_package() {
-    local name=$1 package=$2 what=$3
-    command -v "$name" >/dev/null 2>&1 && return
+    local check=$1 package=$2 what=$3
+    eval "$check" >/dev/null 2>&1 && return
     if command -v apt-get >/dev/null 2>&1 && as_root true 2>/dev/null; then
         printf 'Installing %s from the system packages ...\n' "$package"
         # No package may ask anything: there is nobody to answer.
         as_root env DEBIAN_FRONTEND=noninteractive sh -c \
             "apt-get update -qq && apt-get install -y -qq --no-install-recommends $package" >/dev/null 2>&1 </dev/null || true
     fi
-    command -v "$name" >/dev/null 2>&1 || printf '*** %s is missing: %s are SKIPPED ***\n' "$package" "$what" >&2
+    eval "$check" >/dev/null 2>&1 || printf '*** %s is missing: %s will not run ***\n' "$package" "$what" >&2
 }
