@@ -22,21 +22,21 @@ from backend_api.service.web import RUNNER_OPTIONS, build_app
 from presence_server import http
 from presence_server.auth import Gate, connecting_origins
 from presence_server.broadcaster import Broadcaster
-from presence_server.carrying import Carrying, carrying
-from presence_server.checkpoint import Checkpoint
 from presence_server.clock import Clock
 from presence_server.config import PresenceSettings, Root
-from presence_server.courier import Courier
+from presence_server.delivery.courier import Courier
+from presence_server.delivery.outbox import Outbox, opened
 from presence_server.door import FrontDoor
 from presence_server.draining import drain
 from presence_server.engine import Engine, EngineSettings, quiet_collector
 from presence_server.errors import OutboxRefused
 from presence_server.folder import DataFolder
+from presence_server.history.checkpoint import Checkpoint
+from presence_server.history.recorder import Recorder
 from presence_server.metrics import PresenceCollector
 from presence_server.namespaces import attach
-from presence_server.outbox import Outbox, opened
-from presence_server.recorder import Recorder
 from presence_server.rooms import CountChange, RoomCounter
+from presence_server.sessions.wiring import Carrying, carrying
 from presence_server.viewers import Rules, Viewers
 
 log = structlog.get_logger(__name__)

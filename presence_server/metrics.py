@@ -6,10 +6,10 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from presence_server.courier import ITEMS_SET_ASIDE, Courier
-from presence_server.outbox import Outbox
-from presence_server.recorder import Recorder
-from presence_server.reports import Fate
+from presence_server.delivery.courier import ITEMS_SET_ASIDE, Courier
+from presence_server.delivery.outbox import Outbox
+from presence_server.delivery.reports import Fate
+from presence_server.history.recorder import Recorder
 from presence_server.rooms import RoomCounter
 
 

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from presence_server.config import Root
-from presence_server.session_reports import NODES_PATH
+from presence_server.sessions.reports import NODES_PATH
 
 API_KEY = "k3y-for-tests-0f9a7c51d2e84b36a1b0"
 TOKEN_SECRET = "t0ken-secret-for-tests-7d1e93c0b5aa42"

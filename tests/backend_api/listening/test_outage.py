@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from backend_api.contract.session_tokens import SessionClaims
-from presence_server.intervals import Intervals
-from presence_server.session_reports import session_bodies
+from presence_server.sessions.intervals import Intervals
+from presence_server.sessions.reports import session_bodies
 from tests.backend_api.listening.conftest import INTERNAL
 
 HOUR = 3_600

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from presence_server.outbox import opened
+from presence_server.delivery.outbox import opened
 
 
 async def main(path: Path, first: int) -> None:

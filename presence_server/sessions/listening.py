@@ -10,7 +10,7 @@ from backend_api.contract.sessions import ListenerId
 from backend_api.contract.wire import Lenient
 from presence_server.auth import Gate, Person
 from presence_server.errors import ConnectionRefused
-from presence_server.sessions import Wanted
+from presence_server.sessions.sessions import Wanted
 
 
 class ListeningAuth(Lenient):

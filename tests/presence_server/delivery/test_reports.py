@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.contract.snapshots import Part
-from presence_server.reports import Fate, fate_of, invalid_items, retry_after_seconds, snapshot_bodies, wait_seconds
-from presence_server.windows import MinuteWindow
+from presence_server.delivery.reports import (
+    Fate,
+    fate_of,
+    invalid_items,
+    retry_after_seconds,
+    snapshot_bodies,
+    wait_seconds,
+)
+from presence_server.history.windows import MinuteWindow
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from presence_server import outbox as module
+from presence_server.delivery import outbox as module
+from presence_server.delivery.outbox import opened
+from presence_server.delivery.reports import SetAside
 from presence_server.errors import OutboxRefused
-from presence_server.outbox import opened
-from presence_server.reports import SetAside
 
 PATH = "/internal/v1/snapshots"
 MEBIBYTE = 1024 * 1024
@@ -159,8 +159,8 @@ async def test_nothing_that_was_promised_is_lost_by_kill_9(tmp_path):
     path, chance, promised = tmp_path / "outbox.db", random.Random(1), []
     for kill in range(12):
         writer = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.presence_server.outbox_writer", str(path), str(kill * 1_000_000),
-            stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
+            sys.executable, "-m", "tests.presence_server.delivery.outbox_writer", str(path), str(kill * 1_000_000),
+            stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3],
         )  # fmt: skip
         first = await writer.stdout.readline()
         await asyncio.sleep(chance.random() * 0.05)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from backend_api.contract.sessions import IntervalReport
-from presence_server.checkpoint import Record, decode, encode
+from presence_server.history.checkpoint import Record, decode, encode
 
 log = structlog.get_logger(__name__)
 

@@ -8,12 +8,12 @@ import orjson
 import pytest
 from blockbuster import blockbuster_ctx
 
-from presence_server import recorder as module
-from presence_server.checkpoint import Checkpoint
 from presence_server.clock import Clock
+from presence_server.delivery.outbox import Outbox, opened
 from presence_server.folder import DataFolder
-from presence_server.outbox import Outbox, opened
-from presence_server.recorder import Recorder
+from presence_server.history import recorder as module
+from presence_server.history.checkpoint import Checkpoint
+from presence_server.history.recorder import Recorder
 from presence_server.rooms import CountChange, Counts
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60

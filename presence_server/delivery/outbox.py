@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import aiosqlite
 
+from presence_server.delivery.reports import SetAside
 from presence_server.errors import OutboxRefused
-from presence_server.reports import SetAside
 
 KEPT_ASIDE = 10_000
 """How many set-aside items are kept; the oldest go first."""

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, ValidationError
 from backend_api.contract.links import read_link_token
 from backend_api.contract.wire import Lenient
 from presence_server.errors import ConnectionRefused
-from presence_server.sessions import Wanted
+from presence_server.sessions.sessions import Wanted
 
 OUTLASTS_SECONDS = 86_400.0
 """The expiry is for the first click, which is the backend's to judge; a lesson that runs may last longer."""

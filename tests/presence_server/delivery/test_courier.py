@@ -10,8 +10,8 @@ from aiohttp import web
 
 from backend_api.client import BackendClient
 from backend_api.contract.signing import SigningKey, verify
-from presence_server.courier import ITEMS_SET_ASIDE, Courier
-from presence_server.outbox import opened
+from presence_server.delivery.courier import ITEMS_SET_ASIDE, Courier
+from presence_server.delivery.outbox import opened
 from tests.presence_server.helpers import results, saved, until
 
 PATH = "/internal/v1/snapshots"

@@ -14,10 +14,10 @@ from backend_api.client import Answer, BackendError
 from backend_api.contract.sessions import LEASE_SECONDS, MAX_INTERVALS, IntervalReport, LeaseAnswer, LeaseReport
 from backend_api.contract.wire import at as moment
 from presence_server.clock import Clock
+from presence_server.delivery.outbox import Outbox
 from presence_server.errors import OutboxRefused
-from presence_server.intervals import Intervals, killed
-from presence_server.journal import Journal
-from presence_server.outbox import Outbox
+from presence_server.sessions.intervals import Intervals, killed
+from presence_server.sessions.journal import Journal
 
 SESSIONS_PATH = "/internal/v1/sessions"
 NODES_PATH = "/internal/v1/nodes"

@@ -10,7 +10,7 @@ from backend_api.nodes.leases import Lease, Leases
 from backend_api.sessions.intake import session_of
 from backend_api.sessions.lifecycle import judge, merged
 from backend_api.sessions.statistics import union
-from presence_server.intervals import Intervals, killed
+from presence_server.sessions.intervals import Intervals, killed
 
 T = 1_800_000_000.0
 CLAIMS = SessionClaims("listening", "s1", T, "g:l1", ("c1", "", ""))

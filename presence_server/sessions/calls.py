@@ -8,7 +8,7 @@ from pydantic import ConfigDict, StringConstraints, ValidationError
 from backend_api.contract.wire import Lenient
 from presence_server.auth import Gate, Person
 from presence_server.errors import ConnectionRefused
-from presence_server.sessions import SessionSockets, Wanted
+from presence_server.sessions.sessions import SessionSockets, Wanted
 
 DURATION_EVENT = "duration"
 DURATION_EVERY_SECONDS = 30

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from presence_server.sampler import Sampler, carried
+from presence_server.history.sampler import Sampler, carried
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
-from presence_server.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
+from presence_server.history.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
 
 
 class Sampler:

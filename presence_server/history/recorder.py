@@ -12,15 +12,15 @@ from typing import NamedTuple
 import structlog
 
 from backend_api.contract.snapshots import MAX_PARTS, SLOT_SECONDS, SLOTS_PER_MINUTE, Part
-from presence_server.checkpoint import Checkpoint, closed_record, levels_record, rooms_record
 from presence_server.clock import Clock
+from presence_server.delivery.outbox import Outbox
+from presence_server.delivery.reports import SNAPSHOTS_PATH, snapshot_bodies
 from presence_server.errors import OutboxRefused
 from presence_server.folder import DataFolder
-from presence_server.outbox import Outbox
-from presence_server.reports import SNAPSHOTS_PATH, snapshot_bodies
+from presence_server.history.checkpoint import Checkpoint, closed_record, levels_record, rooms_record
+from presence_server.history.sampler import Sampler, carried
+from presence_server.history.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 from presence_server.rooms import CountChange
-from presence_server.sampler import Sampler, carried
-from presence_server.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 
 log = structlog.get_logger(__name__)
 

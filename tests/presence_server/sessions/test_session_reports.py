@@ -8,11 +8,11 @@ import pytest
 
 from backend_api.client import Answer, BackendError
 from backend_api.contract.session_tokens import SessionClaims
+from presence_server.delivery.outbox import opened
 from presence_server.errors import OutboxRefused
-from presence_server.intervals import Intervals
-from presence_server.journal import Journal
-from presence_server.outbox import opened
-from presence_server.session_reports import NODES_PATH, SessionReports
+from presence_server.sessions.intervals import Intervals
+from presence_server.sessions.journal import Journal
+from presence_server.sessions.reports import NODES_PATH, SessionReports
 
 T = 1_800_000_000.0
 

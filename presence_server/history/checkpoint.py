@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part, Slot
-from presence_server.windows import Carried, MinuteWindow
+from presence_server.history.windows import Carried, MinuteWindow
 
 log = structlog.get_logger(__name__)
 

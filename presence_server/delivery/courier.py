@@ -10,9 +10,9 @@ from http import HTTPStatus
 import structlog
 
 from backend_api.client import Answer, BackendError
+from presence_server.delivery.outbox import Outbox, Report
+from presence_server.delivery.reports import Fate, SetAside, fate_of, invalid_items, retry_after_seconds, wait_seconds
 from presence_server.errors import OutboxRefused
-from presence_server.outbox import Outbox, Report
-from presence_server.reports import Fate, SetAside, fate_of, invalid_items, retry_after_seconds, wait_seconds
 
 log = structlog.get_logger(__name__)
 

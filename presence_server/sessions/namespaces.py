@@ -8,7 +8,7 @@ import socketio
 from backend_api.contract.sessions import Reason
 from presence_server.errors import ConnectionRefused
 from presence_server.namespaces import connected_later, told
-from presence_server.sessions import Ack, SessionSockets
+from presence_server.sessions.sessions import Ack, SessionSockets
 
 
 def attach_sessions(

@@ -9,23 +9,23 @@ from backend_api.client import BackendClient
 from backend_api.contract.links import link_secrets
 from backend_api.contract.session_tokens import token_secrets
 from presence_server.auth import Gate
-from presence_server.calls import CallDoor, DurationTeller
 from presence_server.clock import Clock
 from presence_server.config import Root
-from presence_server.courier import Courier
+from presence_server.delivery.courier import Courier
+from presence_server.delivery.outbox import Outbox, opened
 from presence_server.door import FrontDoor
 from presence_server.engine import Engine
 from presence_server.folder import DataFolder
-from presence_server.intervals import Intervals
-from presence_server.journal import Journal
-from presence_server.lessons import LessonDoor
 from presence_server.limits import AddressBook
-from presence_server.listening import ListeningDoor
-from presence_server.outbox import Outbox, opened
 from presence_server.rooms import CountChange, RoomCounter
-from presence_server.session_namespaces import attach_sessions
-from presence_server.session_reports import SessionReports
-from presence_server.sessions import Floor, SessionSockets
+from presence_server.sessions.calls import CallDoor, DurationTeller
+from presence_server.sessions.intervals import Intervals
+from presence_server.sessions.journal import Journal
+from presence_server.sessions.lessons import LessonDoor
+from presence_server.sessions.listening import ListeningDoor
+from presence_server.sessions.namespaces import attach_sessions
+from presence_server.sessions.reports import SessionReports
+from presence_server.sessions.sessions import Floor, SessionSockets
 
 SENDS_PER_SECOND = 100.0
 """Reports of sessions are small and have a queue of their own: viewer history never delays them."""

@@ -3,9 +3,17 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from presence_server.checkpoint import Checkpoint, closed_record, decode, encode, levels_record, replay, rooms_record
-from presence_server.sampler import Sampler, carried
-from presence_server.windows import minute_of
+from presence_server.history.checkpoint import (
+    Checkpoint,
+    closed_record,
+    decode,
+    encode,
+    levels_record,
+    replay,
+    rooms_record,
+)
+from presence_server.history.sampler import Sampler, carried
+from presence_server.history.windows import minute_of
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
 HEAD = {"node": "node-1", "boot": 7, "minute": MINUTE}

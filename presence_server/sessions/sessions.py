@@ -23,10 +23,10 @@ from presence_server.door import FrontDoor
 from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused
 from presence_server.expiries import Expiries
-from presence_server.intervals import Intervals
 from presence_server.limits import AddressBook, Pace, TokenBucket
 from presence_server.rooms import CountChange, RoomCounter
-from presence_server.session_reports import SessionReports
+from presence_server.sessions.intervals import Intervals
+from presence_server.sessions.reports import SessionReports
 
 Ack = dict[str, object]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.contract.snapshots import Part, Slot
-from presence_server.windows import MinuteWindow
+from presence_server.history.windows import MinuteWindow
 
 ROOM = "auction:demo"
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
