@@ -6,6 +6,7 @@ refuses, a bounded number of bodies waits here and their checkpoint files stay.
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from presence_server.delivery.reports import SNAPSHOTS_PATH, snapshot_bodies
 from presence_server.errors import OutboxRefused
 from presence_server.folder import DataFolder
 from presence_server.history.checkpoint import Checkpoint, closed_record, levels_record, rooms_record
+from presence_server.history.rosters import Neighbours, Rosters
 from presence_server.history.sampler import Sampler, carried
 from presence_server.history.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 from presence_server.rooms import CountChange
@@ -50,15 +52,25 @@ class _Ended(NamedTuple):
 
 
 class Recorder:
-    """The history of this node's rooms, from the change of a count to the outbox."""
+    """The history of this node's rooms, from the change of a count to the outbox. `neighbours`: there are others."""
 
-    def __init__(self, node: str, clock: Clock, folder: DataFolder, checkpoint: Checkpoint, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        node: str,
+        clock: Clock,
+        folder: DataFolder,
+        checkpoint: Checkpoint,
+        outbox: Outbox,
+        neighbours: Neighbours | None = None,
+    ) -> None:
         self._node = node
         self._clock = clock
         self._folder = folder
         self._checkpoint = checkpoint
         self._outbox = outbox
-        self._sampler = Sampler(node, clock.boot, clock.now())
+        self._neighbours = neighbours
+        self._rosters = Rosters(node) if neighbours is not None else None
+        self._sampler = self._sampling(clock.now())
         self._kept_boot = clock.boot
         self._ended: list[_Ended] = []
         self._filings: deque[_Filing] = deque()
@@ -97,13 +109,20 @@ class Recorder:
             for slot, windows in sampler.closed_slots(now):
                 if sampler.holds:
                     await self._note_slot(sampler.boot, slot, windows)
+                    await self._note_holders(sampler, slot)
             sampler.turn(now)
             await self._queue_closed(sampler)
             await self._file()
 
     async def recover(self) -> None:
-        """File what dead boots left in the folder, as parts of theirs."""
-        for path, parts in await asyncio.to_thread(lambda: list(self._checkpoint.leftovers())):
+        """File what dead boots left in the folder, as parts of theirs; before anybody is counted.
+
+        The slot in progress may be the one in which the last of them died: what it had of it is unknown.
+        """
+        leftovers = await asyncio.to_thread(lambda: list(self._checkpoint.leftovers()))
+        if leftovers:
+            self._sampler = self._sampling(_next_slot_at(self._clock.now()))
+        for path, parts in leftovers:
             log.info("leftover_found", file=path.name, parts=len(parts))
             self._filings.append(_Filing(snapshot_bodies(parts), [path]))
         await self._file()
@@ -112,7 +131,9 @@ class Recorder:
         """File the open windows as partial parts; for the end of the program."""
         async with self._one_at_a_time:
             self._look_at_clock()
-            self._ended.append(_Ended(self._sampler.boot, self._sampler.end(self._clock.now()), {}))
+            sampler, now = self._sampler, self._clock.now()
+            await self._note_holders(sampler, slot_of(now))
+            self._ended.append(_Ended(sampler.boot, sampler.end(now, self._alive()), {}))
             await self._queue_ended()
             await self._file()
 
@@ -122,9 +143,24 @@ class Recorder:
             return
         log.warning("new_boot", reason="the clock stepped, or the process was paused", boot=self._clock.boot)
         old, levels = self._sampler, self._sampler.levels()
-        self._ended.append(_Ended(old.boot, old.abandon(), levels))
-        held_from = (slot_of(self._clock.now()) + 1) * SLOT_SECONDS
-        self._sampler = Sampler(self._node, self._clock.boot, held_from, levels)
+        self._ended.append(_Ended(old.boot, old.abandon(self._alive()), levels))
+        self._sampler = self._sampling(_next_slot_at(self._clock.now()), levels)
+
+    def _sampling(self, held_from: float, levels: dict[str, int] | None = None) -> Sampler:
+        return Sampler(self._node, self._clock.boot, held_from, levels, self._rosters)
+
+    def _alive(self) -> Collection[str]:
+        return self._neighbours.alive() if self._neighbours is not None else ()
+
+    async def _note_holders(self, sampler: Sampler, slot: int) -> None:
+        """Remember who is believed to hold our rooms at the end of a slot: a death takes longer to be noticed."""
+        if self._neighbours is None or self._rosters is None:
+            return
+        rooms = sampler.rooms()
+        for start in range(0, len(rooms), _SLICE):
+            for room in rooms[start : start + _SLICE]:
+                self._rosters.note(slot, room, self._neighbours.holders(room))
+            await asyncio.sleep(0)
 
     async def _queue_ended(self) -> None:
         """Queue the parts of boots that ended, and note with what the present one began.
@@ -154,13 +190,13 @@ class Recorder:
 
     async def _queue_closed(self, sampler: Sampler) -> None:
         """Queue the parts of minutes that are over, and note with what the next ones began."""
-        last_minute_at = None
+        last_minute_at, alive = None, self._alive()
         while windows := sampler.take_closed(_SLICE):
             parts: list[Part] = []
             levels: dict[int, dict[str, int]] = defaultdict(dict)
             while windows and len(parts) < MAX_PARTS:
                 for window in windows:
-                    parts += filter(None, [window.part(sampler.node, sampler.boot)])
+                    parts += sampler.parts(window, alive)
                     levels[window.minute_at][window.room] = window.level
                 last_minute_at = windows[-1].minute_at
                 # A busy node has tens of thousands of these: other work goes on in between.
@@ -170,6 +206,9 @@ class Recorder:
             await self._note_levels(sampler.boot, levels)
         if last_minute_at is not None:
             self._filings.append(_Filing([], await self._checkpoint.files(sampler.boot, last_minute_at)))
+            if self._rosters is not None:
+                # What came in the first slot of a minute still speaks of the one before.
+                self._rosters.forget(last_minute_at)
 
     async def _note_slot(self, boot: int, slot: int, windows: list[MinuteWindow]) -> None:
         minute_at = minute_of(slot * SLOT_SECONDS)
@@ -188,6 +227,7 @@ class Recorder:
     async def _file(self) -> None:
         """Put what is queued into the outbox, oldest first, and remove the files it makes superfluous."""
         if self.trouble is not None:
+            await self._drop_excess_ended()
             await self._drop_excess()
             return
         while self._filings:
@@ -201,12 +241,25 @@ class Recorder:
             self._filings.popleft()
             await self._checkpoint.remove([path for path in filing.files if path not in self._left])
 
+    async def _drop_excess_ended(self) -> None:
+        """Forget boots that ended while none could be kept; the last one's levels are those of the present one."""
+        while len(self._ended) > 1 and sum(1 + len(ended.parts) // MAX_PARTS for ended in self._ended) > MAX_UNFILED:
+            boot, parts, _levels = self._ended.pop(0)
+            await self._drop(_Filing(snapshot_bodies(parts), await self._checkpoint.files(boot)))
+
     async def _drop_excess(self) -> None:
         """Forget the oldest minutes; their files stay for the next start, which may have an outbox that takes them."""
         while sum(len(filing.bodies) for filing in self._filings) > MAX_UNFILED:
             filing = self._filings.popleft()
-            self.bodies_dropped += len(filing.bodies)
-            log.error("bodies_dropped", bodies=len(filing.bodies))
             owner = next((one for one in (filing, *self._filings) if one.files), filing)
-            self._left += [path for path in owner.files if path not in self._left]
+            await self._drop(filing._replace(files=owner.files))
+
+    async def _drop(self, filing: _Filing) -> None:
+        self.bodies_dropped += len(filing.bodies)
+        log.error("bodies_dropped", bodies=len(filing.bodies))
+        self._left += [path for path in filing.files if path not in self._left]
         self._left = await self._checkpoint.trim(self._left, MAX_LEFT_BYTES)
+
+
+def _next_slot_at(now: float) -> float:
+    return (slot_of(now) + 1) * float(SLOT_SECONDS)

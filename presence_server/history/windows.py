@@ -2,8 +2,12 @@
 
 A room is held from its first join, the zero before it being no low, to the end of the minute in which it empties. A
 quiet room costs nothing until its minute ends: seconds are added up at the next change, or when somebody asks.
+
+Where other nodes may hold the room too, the zeros before its first join are said (`zero_from`): they are part of a sum,
+and a node of which nothing is heard may be dead.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part, Slot
@@ -20,14 +24,23 @@ class Carried(NamedTuple):
     leaves: int
 
 
+class Section(NamedTuple):
+    """Slots from number `start` to before `end`, and the nodes that are believed to have held the room in them."""
+
+    start: int
+    end: int
+    roster: Sequence[str]
+
+
 class _Tally:
     """The slot that is being counted."""
 
     __slots__ = ("first", "held_seconds", "high", "last", "low", "number", "viewer_seconds")
 
-    def __init__(self, number: int, level: int) -> None:
+    def __init__(self, number: int, first: int, level: int) -> None:
         self.number = number
-        self.first = self.low = self.high = self.last = level
+        self.first = first
+        self.low = self.high = self.last = level
         self.viewer_seconds = self.held_seconds = 0.0
 
     def reach(self, level: int) -> None:
@@ -42,17 +55,21 @@ class _Tally:
 
 
 class MinuteWindow:
-    """One minute of one room. `minute_at` is its start; times before `held_from` are not counted."""
+    """One minute of one room. `minute_at` is its start; times before `held_from` are not counted.
 
-    __slots__ = ("_closed", "_counted_to", "_tally", "joins", "leaves", "level", "minute_at", "room")
+    With `zero_from`, a slot's number, the room comes to this node at `held_from`, and had nobody here since that slot.
+    """
 
-    def __init__(self, room: str, minute_at: int, level: int, held_from: float) -> None:
+    __slots__ = ("_closed", "_counted_to", "_tally", "_zero_from", "joins", "leaves", "level", "minute_at", "room")
+
+    def __init__(self, room: str, minute_at: int, level: int, held_from: float, zero_from: int | None = None) -> None:
         self.room = room
         self.minute_at = minute_at
         self.level = level
         self.joins = 0
         self.leaves = 0
         self._counted_to = held_from
+        self._zero_from = zero_from
         self._closed: list[Slot] = []
         self._tally: _Tally | None = None
 
@@ -92,28 +109,52 @@ class MinuteWindow:
         self.joins, self.leaves = carried.joins, carried.leaves
         self._counted_to = float(self.minute_at + (carried.slot.number + 1) * SLOT_SECONDS)
 
-    def part(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE) -> Part | None:
-        """The contract's part of the slots below number `before`; None when none of them was held."""
-        slots = [slot for slot in self._slots() if slot.number < before]
-        if not slots:
-            return None
-        low, high = min(slot.low for slot in slots), max(slot.high for slot in slots)
+    def parts(
+        self, node: str, boot: int, *, before: int = SLOTS_PER_MINUTE, sections: Sequence[Section] = ()
+    ) -> list[Part]:
+        """The contract's parts of the slots below number `before`, one for each section that has any of them.
+
+        Without sections there are no other nodes.
+        """
+        slots = self._slots()
+        # What a minute says that was over when the room came stands beside what was said of it.
+        number = 0 if slots else SLOTS_PER_MINUTE
+        if sections:
+            slots = [*self._zeros(), *slots]
+        parts = []
+        for section in sections or (Section(0, SLOTS_PER_MINUTE, (node,)),):
+            inside = [slot for slot in slots if section.start <= slot.number < min(section.end, before)]
+            if inside:
+                parts.append(self._part(node, boot, number + len(parts), inside, section.roster))
+        return parts
+
+    def _part(self, node: str, boot: int, number: int, slots: list[Slot], roster: Sequence[str]) -> Part:
+        held = [slot for slot in slots if slot.held_seconds] or slots
         # Not validated: a busy node makes tens of thousands of these a minute, and a test holds that they are valid.
         return Part.model_construct(
             room=self.room,
             timestamp=moment(self.minute_at),
             viewer_count=slots[-1].last,
-            avg_viewers=_average(slots),
-            peak_viewers=high,
-            min_viewers=low,
-            sample_count=len(slots),
+            avg_viewers=_average(held),
+            peak_viewers=max(slot.high for slot in slots),
+            min_viewers=min(slot.low for slot in held),
+            sample_count=sum(slot.held_seconds > 0 for slot in slots),
             node=node,
             boot=boot,
+            part=number or None,
             slots=slots,
-            roster=[node],
-            joins=self.joins,
-            leaves=self.leaves,
+            roster=list(roster),
+            joins=0 if number else self.joins,
+            leaves=0 if number else self.leaves,
         )
+
+    def _zeros(self) -> list[Slot]:
+        """The slots in which the room had not yet come to this node."""
+        if self._zero_from is None:
+            return []
+        slots = self._slots()
+        until = slots[0].number if slots else SLOTS_PER_MINUTE
+        return [Slot(number, 0, 0, 0, 0, 0.0, 0.0) for number in range(self._zero_from, until)]
 
     def _slots(self) -> list[Slot]:
         return self._closed if self._tally is None else [*self._closed, self._tally.slot()]
@@ -123,7 +164,8 @@ class MinuteWindow:
 
     def _present(self, number: int) -> _Tally:
         if self._tally is None:
-            self._tally = _Tally(number, self.level)
+            came = self._zero_from is not None and not self._closed
+            self._tally = _Tally(number, 0 if came else self.level, self.level)
         return self._tally
 
     def _count(self, number: int, end: float) -> None:
