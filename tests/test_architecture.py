@@ -61,6 +61,7 @@ PURE = [
     "backend_api/viewers/packing.py",
     "backend_api/viewers/ranges.py",
     "presence_server/rooms.py",
+    "presence_server/presence/address.py",
     "presence_server/history/windows.py",
     "presence_server/limits.py",
     "presence_server/history/sampler.py",
