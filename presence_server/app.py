@@ -177,7 +177,8 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, se
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
     door = FrontDoor(own.limits, own.trusted_proxies, clock.now)
-    engine = Engine(_engine_settings(own, connecting_origins(own.allowed_origins, *urls)), door)
+    origins = connecting_origins(own.allowed_origins, *urls)
+    engine = Engine(_engine_settings(own, origins, settings.backend.places.headers), door)
     counter = RoomCounter()
 
     def changed(change: CountChange) -> None:
@@ -209,12 +210,13 @@ def _application(settings: Root, live: _Live, history: _History, health: Health,
     return app
 
 
-def _engine_settings(own: PresenceSettings, origins: frozenset[str]) -> EngineSettings:
+def _engine_settings(own: PresenceSettings, origins: frozenset[str], kept: tuple[str, ...]) -> EngineSettings:
     socket = own.socket
     return EngineSettings(
         path=socket.path,
         transports=socket.transports,
         allowed_origins=origins,
+        kept_headers=kept,
         ping_interval_seconds=socket.ping_interval_seconds,
         ping_timeout_seconds=socket.ping_timeout_seconds,
         max_payload_bytes=socket.max_payload_bytes,

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
 from backend_api.contract.snapshots import Node
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
-from backend_api.service.values import HttpUrl, Port
+from backend_api.service.values import HeaderName, HttpUrl, Port
 from presence_server.presence.address import parse
 
 SILENCE_SECONDS = 150.0
@@ -126,10 +126,25 @@ class PresenceSettings(HttpSettings):
         return self
 
 
+class PlacesPeer(BaseModel):
+    """The headers in which trusted proxies say where a client is."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    country_header: HeaderName | None = None
+    region_header: HeaderName | None = None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Their names in lower case."""
+        return tuple(name.lower() for name in (self.country_header, self.region_header) if name is not None)
+
+
 class BackendPeer(Peer):
-    """Where the backend's pages are: they connect to us."""
+    """Where the backend's pages are: they connect to us. And what both programs are told about places."""
 
     public_url: HttpUrl = "http://127.0.0.1:8080"
+    places: PlacesPeer = PlacesPeer()
 
 
 class Root(Section):
