@@ -54,7 +54,7 @@ class PollingWire:
     def close(self, code: int, reason: str) -> None:
         """Let the waiting poll go: with a CLOSE where the client shall stay away, else with a NOOP.
 
-        A CLOSE is a polite farewell to some clients, after which they do not come back; a refused poll is a loss to all.
+        After a CLOSE some clients do not come back, for they take it as a farewell; a refused poll is a loss to all.
         """
         self._finish(NOOP if code in (NORMAL, GOING_AWAY) else CLOSE)
 
