@@ -209,7 +209,7 @@ def _held_ms(slots: Sequence[SlotFigures]) -> int:
 
 
 def _came(slot: SlotFigures) -> bool:
-    return slot.first == 0 and (slot.low > 0 or slot.held_ms < _SLOT_MS)
+    return slot.first == 0 < slot.high and (slot.low > 0 or slot.held_ms < _SLOT_MS)
 
 
 def _joined_slots(at: int, slots: Sequence[Stretch]) -> Stretch:

@@ -138,9 +138,12 @@ def rooms_record(rooms: Mapping[str, Carried]) -> Record:
     return {"rooms": {room: [*state.slot[1:], state.joins, state.leaves] for room, state in rooms.items()}}
 
 
-def closed_record(number: int) -> Record:
-    """The slot of this number in its minute is over, and everything that changed in it is written."""
-    return {"closed": number}
+def closed_record(number: int, here_from: int) -> Record:
+    """The slot of this number in its minute is over, and everything that changed in it is written.
+
+    `here_from` is the first slot of the minute in which the boot counted.
+    """
+    return {"closed": number, "since": here_from}
 
 
 def encode(record: Record) -> bytes:
@@ -177,12 +180,12 @@ def replay(records: Sequence[Record]) -> list[Part]:
         if "closed" in record:
             if through is not None and record["closed"] != through:
                 break
-            _replay_slot(record["closed"], changed, minute_at, windows)
+            _replay_slot(record, changed, minute_at, windows)
             through, changed = record["closed"] + 1, {}
-    before = min(through or 0, SLOTS_PER_MINUTE)
-    return [
-        part for window in windows.values() for part in window.parts(owner["node"], owner["boot"], before=before)
-    ]
+    parts = (
+        window.part(owner["node"], owner["boot"], min(through or 0, SLOTS_PER_MINUTE)) for window in windows.values()
+    )
+    return [part for part in parts if part is not None]
 
 
 def _first_slot(records: Sequence[Record], minute_at: int) -> int | None:
@@ -191,9 +194,10 @@ def _first_slot(records: Sequence[Record], minute_at: int) -> int | None:
     return int((min(known) - minute_at) // SLOT_SECONDS) if known else None
 
 
-def _replay_slot(number: int, changed: Mapping[str, Any], minute_at: int, windows: dict[str, MinuteWindow]) -> None:
+def _replay_slot(closed: Record, changed: Mapping[str, Any], minute_at: int, windows: dict[str, MinuteWindow]) -> None:
+    number = closed["closed"]
     for room, (*figures, joins, leaves) in changed.items():
-        window = windows.setdefault(room, MinuteWindow(room, minute_at, 0, minute_at))
+        window = windows.setdefault(room, MinuteWindow(room, minute_at, 0, minute_at, closed["since"]))
         window.restore(Carried(Slot(number, *figures), joins, leaves))
     for window in windows.values():
         window.advance(minute_at + (number + 1) * SLOT_SECONDS)

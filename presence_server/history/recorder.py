@@ -6,7 +6,6 @@ refuses, a bounded number of bodies waits here and their checkpoint files stay.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +18,7 @@ from presence_server.delivery.reports import SNAPSHOTS_PATH, snapshot_bodies
 from presence_server.errors import OutboxRefused
 from presence_server.folder import DataFolder
 from presence_server.history.checkpoint import Checkpoint, closed_record, levels_record, rooms_record
-from presence_server.history.rosters import Neighbours, Rosters
-from presence_server.history.sampler import Sampler, carried
+from presence_server.history.sampler import Roster, Sampler, carried
 from presence_server.history.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 from presence_server.rooms import CountChange
 
@@ -52,25 +50,18 @@ class _Ended(NamedTuple):
 
 
 class Recorder:
-    """The history of this node's rooms, from the change of a count to the outbox. `neighbours`: there are others."""
+    """The history of this node's rooms, from the change of a count to the outbox."""
 
     def __init__(
-        self,
-        node: str,
-        clock: Clock,
-        folder: DataFolder,
-        checkpoint: Checkpoint,
-        outbox: Outbox,
-        neighbours: Neighbours | None = None,
+        self, node: str, clock: Clock, folder: DataFolder, checkpoint: Checkpoint, outbox: Outbox, roster: Roster
     ) -> None:
         self._node = node
         self._clock = clock
         self._folder = folder
         self._checkpoint = checkpoint
         self._outbox = outbox
-        self._neighbours = neighbours
-        self._rosters = Rosters(node) if neighbours is not None else None
-        self._sampler = self._sampling(clock.now())
+        self._roster = roster
+        self._sampler = Sampler(node, clock.boot, clock.now())
         self._kept_boot = clock.boot
         self._ended: list[_Ended] = []
         self._filings: deque[_Filing] = deque()
@@ -108,8 +99,7 @@ class Recorder:
             sampler, now = self._sampler, self._clock.now()
             for slot, windows in sampler.closed_slots(now):
                 if sampler.holds:
-                    await self._note_slot(sampler.boot, slot, windows)
-                    await self._note_holders(sampler, slot)
+                    await self._note_slot(sampler, slot, windows)
             sampler.turn(now)
             await self._queue_closed(sampler)
             await self._file()
@@ -121,7 +111,7 @@ class Recorder:
         """
         leftovers = await asyncio.to_thread(lambda: list(self._checkpoint.leftovers()))
         if leftovers:
-            self._sampler = self._sampling(_next_slot_at(self._clock.now()))
+            self._sampler = Sampler(self._node, self._clock.boot, _next_slot_at(self._clock.now()))
         for path, parts in leftovers:
             log.info("leftover_found", file=path.name, parts=len(parts))
             self._filings.append(_Filing(snapshot_bodies(parts), [path]))
@@ -131,9 +121,7 @@ class Recorder:
         """File the open windows as partial parts; for the end of the program."""
         async with self._one_at_a_time:
             self._look_at_clock()
-            sampler, now = self._sampler, self._clock.now()
-            await self._note_holders(sampler, slot_of(now))
-            self._ended.append(_Ended(sampler.boot, sampler.end(now, self._alive()), {}))
+            self._ended.append(_Ended(self._sampler.boot, self._sampler.end(self._clock.now(), self._roster), {}))
             await self._queue_ended()
             await self._file()
 
@@ -143,24 +131,8 @@ class Recorder:
             return
         log.warning("new_boot", reason="the clock stepped, or the process was paused", boot=self._clock.boot)
         old, levels = self._sampler, self._sampler.levels()
-        self._ended.append(_Ended(old.boot, old.abandon(self._alive()), levels))
-        self._sampler = self._sampling(_next_slot_at(self._clock.now()), levels)
-
-    def _sampling(self, held_from: float, levels: dict[str, int] | None = None) -> Sampler:
-        return Sampler(self._node, self._clock.boot, held_from, levels, self._rosters)
-
-    def _alive(self) -> Collection[str]:
-        return self._neighbours.alive() if self._neighbours is not None else ()
-
-    async def _note_holders(self, sampler: Sampler, slot: int) -> None:
-        """Remember who is believed to hold our rooms at the end of a slot: a death takes longer to be noticed."""
-        if self._neighbours is None or self._rosters is None:
-            return
-        rooms = sampler.rooms()
-        for start in range(0, len(rooms), _SLICE):
-            for room in rooms[start : start + _SLICE]:
-                self._rosters.note(slot, room, self._neighbours.holders(room))
-            await asyncio.sleep(0)
+        self._ended.append(_Ended(old.boot, old.abandon(self._roster), levels))
+        self._sampler = Sampler(self._node, self._clock.boot, _next_slot_at(self._clock.now()), levels)
 
     async def _queue_ended(self) -> None:
         """Queue the parts of boots that ended, and note with what the present one began.
@@ -190,13 +162,14 @@ class Recorder:
 
     async def _queue_closed(self, sampler: Sampler) -> None:
         """Queue the parts of minutes that are over, and note with what the next ones began."""
-        last_minute_at, alive = None, self._alive()
+        last_minute_at = None
         while windows := sampler.take_closed(_SLICE):
             parts: list[Part] = []
             levels: dict[int, dict[str, int]] = defaultdict(dict)
             while windows and len(parts) < MAX_PARTS:
                 for window in windows:
-                    parts += sampler.parts(window, alive)
+                    others = self._roster(window.room, window.minute_at)
+                    parts += filter(None, [window.part(sampler.node, sampler.boot, others=others)])
                     levels[window.minute_at][window.room] = window.level
                 last_minute_at = windows[-1].minute_at
                 # A busy node has tens of thousands of these: other work goes on in between.
@@ -206,16 +179,14 @@ class Recorder:
             await self._note_levels(sampler.boot, levels)
         if last_minute_at is not None:
             self._filings.append(_Filing([], await self._checkpoint.files(sampler.boot, last_minute_at)))
-            if self._rosters is not None:
-                # What came in the first slot of a minute still speaks of the one before.
-                self._rosters.forget(last_minute_at)
 
-    async def _note_slot(self, boot: int, slot: int, windows: list[MinuteWindow]) -> None:
-        minute_at = minute_of(slot * SLOT_SECONDS)
+    async def _note_slot(self, sampler: Sampler, slot: int, windows: list[MinuteWindow]) -> None:
+        boot, minute_at = sampler.boot, minute_of(slot * SLOT_SECONDS)
         for start in range(0, len(windows), MAX_PARTS):
             record = rooms_record(carried(slot, windows[start : start + MAX_PARTS]))
             await self._checkpoint.append(boot, minute_at, [record])
-        await self._checkpoint.append(boot, minute_at, [closed_record(slot % SLOTS_PER_MINUTE)])
+        closed = closed_record(slot % SLOTS_PER_MINUTE, sampler.here_from(minute_at))
+        await self._checkpoint.append(boot, minute_at, [closed])
 
     async def _note_levels(self, boot: int, levels: dict[int, dict[str, int]]) -> None:
         for minute_at, rooms in levels.items():

@@ -1,31 +1,25 @@
 """The windows of all rooms of one node and boot. Pure: time is an argument; `recorder` keeps what comes out of here."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
-from presence_server.history.rosters import Rosters
 from presence_server.history.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
+
+Roster = Callable[[str, int], tuple[str, ...]]
+"""Given a room and the start of a minute: the other nodes that are believed to have held the room in it."""
 
 
 class Sampler:
     """Tells each room's window what happens, and turns the minutes.
 
     When a minute turns, its windows become past ones; `take_closed` carries them over a slice at a time, and a room
-    that changes meanwhile is carried over on the spot. With `rosters` there are other nodes.
+    that changes meanwhile is carried over on the spot.
     """
 
-    def __init__(
-        self,
-        node: str,
-        boot: int,
-        held_from: float,
-        levels: Mapping[str, int] | None = None,
-        rosters: Rosters | None = None,
-    ) -> None:
+    def __init__(self, node: str, boot: int, held_from: float, levels: Mapping[str, int] | None = None) -> None:
         self.node = node
         self.boot = boot
         self.held_from = held_from
-        self._rosters = rosters
         self._minute_at = minute_of(held_from)
         self._next_slot = slot_of(held_from)
         self._closed: list[MinuteWindow] = []
@@ -42,7 +36,7 @@ class Sampler:
             self._carry_over(room)
         window = self._open.get(room)
         if window is None:
-            window = self._open[room] = self._begun(room, level, at)
+            window = self._open[room] = self._came(room, level, at)
         window.note(step)
         window.change(level, at)
         self._touched.setdefault(max(slot_of(at), self._next_slot), set()).add(window)
@@ -67,58 +61,45 @@ class Sampler:
         taken, self._closed = self._closed[:limit], self._closed[limit:]
         return taken
 
-    def parts(self, window: MinuteWindow, alive: Collection[str], before: int = SLOTS_PER_MINUTE) -> list[Part]:
-        """What is to be told of a window's slots below number `before`; `alive` are the nodes that there are."""
-        sections = self._rosters.sections(window.room, window.minute_at, alive) if self._rosters is not None else ()
-        return window.parts(self.node, self.boot, before=before, sections=sections)
-
-    def end(self, at: float, alive: Collection[str] = ()) -> list[Part]:
+    def end(self, at: float, roster: Roster) -> list[Part]:
         """Partial parts of everything, up to `at`. The sampler is spent."""
-        return self._end(at, slot_of(at) + 1, alive)
+        return self._end(at, slot_of(at) + 1, roster)
 
-    def abandon(self, alive: Collection[str] = ()) -> list[Part]:
+    def abandon(self, roster: Roster) -> list[Part]:
         """As `end`, but only the slots that `closed_slots` has given out: nothing after them can be trusted."""
-        return self._end(self._next_slot * SLOT_SECONDS, self._next_slot, alive)
+        return self._end(self._next_slot * SLOT_SECONDS, self._next_slot, roster)
 
     @property
     def holds(self) -> bool:
         """Whether there is any room to tell of."""
         return bool(self._open or self._past or self._closed)
 
+    def here_from(self, minute_at: int) -> int:
+        """The number of the first slot of a minute in which this boot counted."""
+        return max(slot_of(self.held_from) - slot_of(minute_at), 0)
+
     def levels(self) -> dict[str, int]:
         """The connections of every room that has any."""
         windows = {**self._past, **self._open}
         return {room: window.level for room, window in windows.items() if window.level}
 
-    def rooms(self) -> list[str]:
-        """Every room that there is a window of."""
-        return list({*self._open, *self._past, *(window.room for window in self._closed)})
-
-    def _begun(self, room: str, level: int, at: float) -> MinuteWindow:
-        """The window of a room that comes to this node.
-
-        Others may have heard of it before their last slot of the minute before was over, their clocks differing: of
-        that slot it is said, too, that nobody was here.
-        """
+    def _came(self, room: str, level: int, at: float) -> MinuteWindow:
+        """The window of a room that comes to this node; what this boot did not cover says nothing of before."""
         if at < self.held_from:
             return MinuteWindow(room, self._minute_at, level, self.held_from)
-        own_since = slot_of(self.held_from) - slot_of(self._minute_at)
-        if self._rosters is not None and own_since < 0 and at < self._minute_at + SLOT_SECONDS:
-            before_at = self._minute_at - MINUTE_SECONDS
-            self._closed.append(MinuteWindow(room, before_at, 0, self._minute_at, SLOTS_PER_MINUTE - 1))
-        return MinuteWindow(room, self._minute_at, level, at, max(own_since, 0))
+        return MinuteWindow(room, self._minute_at, level, at, self.here_from(self._minute_at))
 
-    def _end(self, at: float, before_slot: int, alive: Collection[str]) -> list[Part]:
+    def _end(self, at: float, before_slot: int, roster: Roster) -> list[Part]:
         self.turn(at)
         self._carry_all_over()
-        parts: list[Part] = []
+        parts = []
         windows = [*self._closed, *self._open.values()]
         self._closed, self._open = [], {}
         for window in windows:
             window.advance(at)
-            before = before_slot - slot_of(window.minute_at)
-            parts += self.parts(window, alive, max(0, min(before, SLOTS_PER_MINUTE)))
-        return parts
+            before = max(0, min(before_slot - slot_of(window.minute_at), SLOTS_PER_MINUTE))
+            parts.append(window.part(self.node, self.boot, before, roster(window.room, window.minute_at)))
+        return [part for part in parts if part is not None]
 
     def _carry_all_over(self) -> None:
         for room in list(self._past):

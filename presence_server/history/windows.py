@@ -3,11 +3,10 @@
 A room is held from its first join, the zero before it being no low, to the end of the minute in which it empties. A
 quiet room costs nothing until its minute ends: seconds are added up at the next change, or when somebody asks.
 
-Where other nodes may hold the room too, the zeros before its first join are said (`zero_from`): they are part of a sum,
-and a node of which nothing is heard may be dead.
+The slots before the first join are said to be empty: for whoever adds nodes up they are part of a sum, and a node of
+which nothing is heard may be dead.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part, Slot
@@ -22,14 +21,6 @@ class Carried(NamedTuple):
     slot: Slot
     joins: int
     leaves: int
-
-
-class Section(NamedTuple):
-    """Slots from number `start` to before `end`, and the nodes that are believed to have held the room in them."""
-
-    start: int
-    end: int
-    roster: Sequence[str]
 
 
 class _Tally:
@@ -57,7 +48,7 @@ class _Tally:
 class MinuteWindow:
     """One minute of one room. `minute_at` is its start; times before `held_from` are not counted.
 
-    With `zero_from`, a slot's number, the room comes to this node at `held_from`, and had nobody here since that slot.
+    With `zero_from`, a slot's number, the room comes to this node at `held_from` and had nobody here since that slot.
     """
 
     __slots__ = ("_closed", "_counted_to", "_tally", "_zero_from", "joins", "leaves", "level", "minute_at", "room")
@@ -109,52 +100,36 @@ class MinuteWindow:
         self.joins, self.leaves = carried.joins, carried.leaves
         self._counted_to = float(self.minute_at + (carried.slot.number + 1) * SLOT_SECONDS)
 
-    def parts(
-        self, node: str, boot: int, *, before: int = SLOTS_PER_MINUTE, sections: Sequence[Section] = ()
-    ) -> list[Part]:
-        """The contract's parts of the slots below number `before`, one for each section that has any of them.
+    def part(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE, others: tuple[str, ...] = ()) -> Part | None:
+        """The contract's part of the slots below number `before`; None when none of them was held.
 
-        Without sections there are no other nodes.
+        `others` are the other nodes that are believed to have held the room in this minute.
         """
-        slots = self._slots()
-        # What a minute says that was over when the room came stands beside what was said of it.
-        number = 0 if slots else SLOTS_PER_MINUTE
-        if sections:
-            slots = [*self._zeros(), *slots]
-        parts = []
-        for section in sections or (Section(0, SLOTS_PER_MINUTE, (node,)),):
-            inside = [slot for slot in slots if section.start <= slot.number < min(section.end, before)]
-            if inside:
-                parts.append(self._part(node, boot, number + len(parts), inside, section.roster))
-        return parts
-
-    def _part(self, node: str, boot: int, number: int, slots: list[Slot], roster: Sequence[str]) -> Part:
-        held = [slot for slot in slots if slot.held_seconds] or slots
+        held = [slot for slot in self._slots() if slot.number < before]
+        if not held:
+            return None
+        slots = [*self._zeros(held[0].number), *held]
         # Not validated: a busy node makes tens of thousands of these a minute, and a test holds that they are valid.
         return Part.model_construct(
             room=self.room,
             timestamp=moment(self.minute_at),
             viewer_count=slots[-1].last,
             avg_viewers=_average(held),
-            peak_viewers=max(slot.high for slot in slots),
+            peak_viewers=max(slot.high for slot in held),
             min_viewers=min(slot.low for slot in held),
-            sample_count=sum(slot.held_seconds > 0 for slot in slots),
+            sample_count=sum(slot.held_seconds > 0 for slot in held),
             node=node,
             boot=boot,
-            part=number or None,
             slots=slots,
-            roster=list(roster),
-            joins=0 if number else self.joins,
-            leaves=0 if number else self.leaves,
+            roster=[node, *others],
+            joins=self.joins,
+            leaves=self.leaves,
         )
 
-    def _zeros(self) -> list[Slot]:
-        """The slots in which the room had not yet come to this node."""
-        if self._zero_from is None:
-            return []
-        slots = self._slots()
-        until = slots[0].number if slots else SLOTS_PER_MINUTE
-        return [Slot(number, 0, 0, 0, 0, 0.0, 0.0) for number in range(self._zero_from, until)]
+    def _zeros(self, until: int) -> list[Slot]:
+        """The slots in which the room had not yet come to this node, which was there."""
+        zero_from = until if self._zero_from is None else self._zero_from
+        return [Slot(number, 0, 0, 0, 0, 0.0, 0.0) for number in range(zero_from, until)]
 
     def _slots(self) -> list[Slot]:
         return self._closed if self._tally is None else [*self._closed, self._tally.slot()]

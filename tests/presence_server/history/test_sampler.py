@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presence_server.history.sampler import Sampler, carried
+from presence_server.presence.memory import MemoryPresence
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
+ALONE = MemoryPresence().roster
 
 
 def _sampler(held_from: float = 0.0, levels=None) -> Sampler:
@@ -15,7 +17,7 @@ def _sampler(held_from: float = 0.0, levels=None) -> Sampler:
 def _parts(sampler: Sampler, limit: int = 1_000):
     taken = []
     while windows := sampler.take_closed(limit):
-        taken += [part for window in windows for part in sampler.parts(window, ())]
+        taken += [window.part("node-1", 7) for window in windows]
     return taken
 
 
@@ -29,7 +31,7 @@ def test_a_minute_is_closed_when_it_is_over_and_the_room_goes_on():
     [first] = _parts(sampler)
     sampler.turn(MINUTE + 120)
     [second] = _parts(sampler)
-    assert (first.sample_count, first.slots[0].held_seconds) == (10, 5.0)
+    assert (first.sample_count, first.slots[2].held_seconds) == (10, 5.0)
     assert (second.sample_count, second.avg_viewers, second.joins) == (12, 3.0, 0)
     assert second.timestamp.timestamp() == MINUTE + 60
 
@@ -85,11 +87,11 @@ def test_an_abandoned_boot_covers_only_the_slots_it_gave_out():
     sampler.closed_slots(MINUTE + 10)
     sampler.change("auction:a", 9, 1, MINUTE + 12)
     levels = sampler.levels()
-    [old] = sampler.abandon()
+    [old] = sampler.abandon(ALONE)
     new = Sampler("node-1", 8, MINUTE + 15, levels)
     new.turn(MINUTE + 60)
     [window] = new.take_closed(10)
-    [part] = new.parts(window, ())
+    part = window.part("node-1", 8)
     assert [slot.number for slot in old.slots] == [0, 1]
     assert [slot.number for slot in part.slots] == list(range(3, 12))
     assert (old.peak_viewers, part.min_viewers) == (4, 9)
@@ -100,9 +102,9 @@ def test_the_end_covers_the_slot_in_progress_as_far_as_it_went():
     """A shutdown in mid-slot keeps its seconds."""
     sampler = _sampler()
     sampler.change("auction:a", 2, 1, MINUTE + 10)
-    [part] = sampler.end(MINUTE + 17)
-    assert [(slot.number, slot.held_seconds) for slot in part.slots] == [(2, 5.0), (3, 2.0)]
-    assert sampler.end(MINUTE + 18) == []
+    [part] = sampler.end(MINUTE + 17, ALONE)
+    assert [(slot.number, slot.held_seconds) for slot in part.slots[2:]] == [(2, 5.0), (3, 2.0)]
+    assert sampler.end(MINUTE + 18, ALONE) == []
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 40), st.booleans()), max_size=40)
@@ -125,7 +127,7 @@ def test_no_second_is_lost_or_counted_twice(steps, ticks):
             sampler.closed_slots(at)
             sampler.turn(at)
             parts += _parts(sampler, limit=1)
-    parts += sampler.end(at)
+    parts += sampler.end(at, ALONE)
     for room, true in seconds.items():
         mine = [part for part in parts if part is not None and part.room == f"auction:{room}"]
         assert abs(sum(slot.viewer_seconds for part in mine for slot in part.slots) - true) < 0.01 * (1 + len(mine))

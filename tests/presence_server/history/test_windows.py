@@ -17,7 +17,8 @@ def _window(level: int, held_from: float = 0.0, zero_from: int | None = None) ->
 
 def _closed(window: MinuteWindow) -> Part:
     window.advance(MINUTE + 60)
-    [part] = window.parts("node-1", 7)
+    part = window.part("node-1", 7)
+    assert part is not None
     return part
 
 
@@ -43,10 +44,11 @@ def test_a_spike_of_one_second_between_two_samples_sets_the_peak():
 
 
 def test_the_nothing_before_the_first_join_is_no_low():
-    """A room is held from its first join; its first slot covers less, the ones before do not exist."""
-    part = _closed(_window(1, held_from=13, zero_from=0))
-    assert [slot.number for slot in part.slots] == list(range(2, 12))
-    assert part.slots[0] == Slot(2, 0, 1, 1, 1, 2.0, 2.0)
+    """A room is held from its first join; the slots before say that nobody was here, and count for nothing."""
+    window = _window(1, held_from=13, zero_from=1)
+    window.change(1, MINUTE + 13)
+    part = _closed(window)
+    assert part.slots[:2] == [Slot(1, 0, 0, 0, 0, 0.0, 0.0), Slot(2, 0, 1, 1, 1, 2.0, 2.0)]
     assert (part.min_viewers, part.avg_viewers, part.sample_count) == (1, 1.0, 10)
 
 
@@ -80,9 +82,8 @@ def test_a_part_ends_where_it_is_told_and_is_none_without_slots():
     """Only slots below the given number are in it."""
     window = _window(2)
     window.advance(MINUTE + 60)
-    [part] = window.parts("n", 1, before=3)
-    assert [slot.number for slot in part.slots] == [0, 1, 2]
-    assert window.parts("n", 1, before=0) == []
+    assert [slot.number for slot in window.part("n", 1, before=3).slots] == [0, 1, 2]
+    assert window.part("n", 1, before=0) is None
 
 
 def test_a_restored_window_goes_on_where_it_was():
