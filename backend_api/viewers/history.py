@@ -26,7 +26,7 @@ _CLOCK_MS = 50
 class SlotFigures(NamedTuple):
     """One slot of one part: connections, and what they add up to. `held_ms`: how long the node held the room.
 
-    Nothing held: the node knows that it had nobody. `first` 0 below `low`: the room came to it in this slot.
+    Nothing held: the node knows that it had nobody.
     """
 
     first: int
@@ -209,7 +209,8 @@ def _held_ms(slots: Sequence[SlotFigures]) -> int:
 
 
 def _came(slot: SlotFigures) -> bool:
-    return slot.first == 0 < slot.high and (slot.low > 0 or slot.held_ms < _SLOT_MS)
+    """Whether the room came to the node in this slot; otherwise one that was held shorter lost its node in it."""
+    return slot.first == 0 < slot.high and slot.held_ms < _SLOT_MS
 
 
 def _joined_slots(at: int, slots: Sequence[Stretch]) -> Stretch:

@@ -62,7 +62,10 @@ class Sampler:
         return taken
 
     def end(self, at: float, roster: Roster) -> list[Part]:
-        """Partial parts of everything, up to `at`. The sampler is spent."""
+        """Partial parts of everything, up to `at`. The sampler is spent, and nobody is here any more."""
+        self.turn(at)
+        for window in self._open.values():
+            window.end(at)
         return self._end(at, slot_of(at) + 1, roster)
 
     def abandon(self, roster: Roster) -> list[Part]:

@@ -72,6 +72,7 @@ class Node:
         self._boot = 0
         self._unclean = False
         self._dead_since = 0.0
+        self.stopped_at = 0
         self._since: float | None = None
         self.sampler: Sampler | None = None
         self.next_tick = 0.0
@@ -123,6 +124,7 @@ class Node:
         self._since = None
         assert self.sampler is not None
         self.parts += self.sampler.end(self.now, self.roster)
+        self.stopped_at = minute_of(self.now)
         self.sampler = None
 
     def kill(self, *, disk_kept: bool) -> None:
@@ -176,6 +178,8 @@ class Node:
         minute_at = minute_of(self.now)
         deaths = self.cluster.deaths.setdefault(minute_at, set())
         deaths.add(self.name)
+        if self.stopped_at == minute_at:
+            deaths.add("the life that ended well before, and spoke for the rest of the minute")
         if len(deaths) > 1 or (self.holdings and self.holdings[-1].known > self.cluster.now):
             self.cluster.unnoticed.add(minute_at)
         near = EDGE_SECONDS + BEAT_SECONDS + NEWS_SECONDS + abs(self.offset) + 0.5
