@@ -1,0 +1,2 @@
+def measure(peer, scale, until):
+    return {}
