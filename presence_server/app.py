@@ -1,7 +1,7 @@
 """The presence server put together: what starts in which order, and how it ends. Decides nothing about rooms."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import NamedTuple
@@ -73,11 +73,12 @@ class _Live(NamedTuple):
     broadcaster: Broadcaster
 
 
-async def run(settings: Root, stop: asyncio.Event) -> None:
+async def run(settings: Root, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
     """Serves until `stop` is set, then drains."""
     quiet_collector()
     async with running(settings) as presence:
         log.info("ready", url=presence.url)
+        ready()
         await stop.wait()
         seconds = settings.presence.drain_seconds
         log.info("draining", seconds=seconds)
@@ -225,7 +226,8 @@ def _engine_settings(own: PresenceSettings, origins: frozenset[str], kept: tuple
 async def _listen(engine: Engine, app: web.Application, own: PresenceSettings) -> str:
     options = {"shutdown_timeout": 1.0, **RUNNER_OPTIONS}
     try:
-        port = await engine.serve(app, own.host, own.port, runner_options=options)
+        shared = own.processes > 1
+        port = await engine.serve(app, own.host, own.port, reuse_port=shared, runner_options=options)
     except OSError as error:
         await engine.close()
         raise cannot_listen(own.host, own.port, error) from None

@@ -66,6 +66,7 @@ PURE = [
     "presence_server/limits.py",
     "presence_server/history/sampler.py",
     "presence_server/expiries.py",
+    "presence_server/respawn.py",
     "presence_server/delivery/reports.py",
     "presence_server/engine/frames.py",
     "presence_server/engine/packets.py",
