@@ -1,4 +1,4 @@
-"""The engine beside its peers: the same conversations with each in turn, a row as soon as it is known, then the table."""
+"""The engine beside its peers: the same conversations with each, a row as soon as it is known, then the table."""
 
 import argparse
 import os
@@ -47,13 +47,14 @@ class Bench:
 
     def __init__(self, console: Console, scale: Scale, servers: list[Peer], found: Found) -> None:
         self._console, self._scale, self._servers, self._found = console, scale, servers, found
-        self._until = time.monotonic() + scale.total_seconds
+        self._until = time.monotonic()  # of the step that runs
 
     def run(self, steps: list[Step]) -> None:
         columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
             bar = progress.add_task("", total=sum(len(self._whose(step)) for step in steps))
             for step in steps:
+                self._until += step.share * self._scale.total_seconds
                 keys: set[str] = set()
                 for peer, is_extra in self._rounds(step):
                     progress.update(bar, description=f"{step.name}: {peer.name}")
@@ -68,10 +69,10 @@ class Bench:
 
     def _rounds(self, step: Step) -> Iterator[tuple[Peer, bool]]:
         """Every server once, then again, in turn, as long as the step's time allows; a figure is then a median."""
-        start, allowed = time.monotonic(), step.share * self._scale.total_seconds
+        start = time.monotonic()
         for number in range(self._scale.rounds):
-            spent = time.monotonic() - start
-            if number and spent * (number + 1) / number > allowed:
+            now = time.monotonic()
+            if number and now + (now - start) / number > self._until:
                 return
             for peer in self._whose(step):
                 if not peer.missing and step.name not in self._found.missing[peer.name]:
@@ -98,7 +99,7 @@ def _about(scale: Scale, servers: list[Peer]) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores of {model.partition(': ')[2]}, "
         f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; {_load_averages()}",
-        f"{scale.sockets:,} sockets, {scale.room:,} in the big room; the server on one core, the load generator on another",
+        f"{scale.sockets:,} sockets, {scale.room:,} in the big room; server and load generator on a core each",
         *(f"  {peer.name}: {'not run: ' + peer.missing if peer.missing else peer.version}" for peer in servers),
     ]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ Measure = Callable[[Peer, Scale, float], Figures]
 
 
 class Step(NamedTuple):
-    """`share` is its part of the whole time; `whose` names the servers it is for (empty: all)."""
+    """`share` is its part of the whole time, beside what earlier steps leave; `whose` its servers (empty: all)."""
 
     name: str
     measure: Measure
@@ -26,7 +26,7 @@ def _connect(peer: Peer, scale: Scale, until: float) -> Figures:
     """Connect and join, each in a room of its own; some go and others come; all go."""
     n = scale.sockets
     with running(peer, until) as run:
-        _warm(run)
+        _warm(run, n // 2)
         cpu, said = run.tell("open", n, n, 1, 1)
         found = {"connect_us": cpu / n * 1e6, "load_connect_us": said["load_cpu"] / n * 1e6}
         found["failed"] = n - said["ready"]
@@ -40,7 +40,7 @@ def _idle(peer: Peer, scale: Scale, until: float) -> Figures:
     """Joined sockets that only answer pings; these come more often than usual, and what one costs is counted."""
     n = scale.sockets
     with running(peer, until, scale.ping_interval_seconds) as run:
-        _warm(run)
+        _warm(run, n // 50)
         base = run.rss_kib()
         run.tell("open", n, n, 1, 1)
         cpu, said = run.tell("idle", scale.idle_seconds, settle=0)
@@ -54,7 +54,7 @@ def _idle(peer: Peer, scale: Scale, until: float) -> Figures:
 def _storm(peer: Peer, scale: Scale, until: float) -> Figures:
     """Everybody comes at once into 100 rooms that are told of it."""
     with running(peer, until) as run:
-        _warm(run)
+        _warm(run, scale.sockets // 2)
         cpu, said = run.tell("open", scale.sockets, 100, 0, 1)
         return {
             "storm_us": cpu / scale.sockets * 1e6,
@@ -100,19 +100,19 @@ def _delay(peer: Peer, scale: Scale, until: float) -> Figures:
         return found
 
 
-def _warm(run: Run) -> None:
-    """Two hundred who come and go: what is loaded, compiled or made room for once is no part of a figure."""
-    run.tell("open", 200, 200, 1, 1)
+def _warm(run: Run, sockets: int) -> None:
+    """Some come and go: what is loaded, compiled or made room for once is no part of a figure."""
+    run.tell("open", sockets, sockets, 1, 1)
     run.tell("shut")
 
 
 STEPS = [
-    Step("memory, idle", _idle, 0.24),
-    Step("connect, churn", _connect, 0.15),
-    Step("storm", _storm, 0.17),
-    Step("many rooms", _rooms, 0.12),
-    Step("delivery", _delivery, 0.14),
-    Step("delay", _delay, 0.08),
-    Step("TLS", tls.measure, 0.04, (OURS,)),
-    Step("sharing", sharing.measure, 0.06, (OURS,)),
+    Step("delivery", _delivery, 0.15),
+    Step("delay", _delay, 0.09),
+    Step("memory, idle", _idle, 0.21),
+    Step("connect, churn", _connect, 0.16),
+    Step("storm", _storm, 0.16),
+    Step("many rooms", _rooms, 0.09),
+    Step("TLS", tls.measure, 0.05, (OURS,)),
+    Step("sharing", sharing.measure, 0.09, (OURS,)),
 ]
