@@ -16,6 +16,7 @@ class Balancer:
 
     def __init__(self, log: Path, presence: list[str], backends: list[str], **environ: str) -> None:
         """Addresses are host:port; `environ` is what the configuration also reads."""
+        self.log = log
         ports = free_ports(2)
         self.presence, self.backend = (f"http://127.0.0.1:{port}" for port in ports)
         names = ("PRESENCE_BIND", "BACKEND_BIND", "PRESENCE_1", "PRESENCE_2", "BACKEND_1", "BACKEND_2")
