@@ -1,7 +1,7 @@
 """The presence server put together: what starts in which order, and how it ends. Decides nothing about rooms."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -84,11 +84,12 @@ class _Live(NamedTuple):
             self.broadcaster.changed(room)
 
 
-async def run(settings: Root, stop: asyncio.Event) -> None:
+async def run(settings: Root, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
     """Serves until `stop` is set, then drains."""
     quiet_collector()
     async with running(settings) as presence:
         log.info("ready", url=presence.url)
+        ready()
         await stop.wait()
         seconds = settings.presence.drain_seconds
         log.info("draining", seconds=seconds)
@@ -207,7 +208,8 @@ def _count(
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
     door = FrontDoor(own.limits, own.trusted_proxies, clock.now)
-    engine = Engine(_engine_settings(own, connecting_origins(own.allowed_origins, *urls)), door)
+    origins = connecting_origins(own.allowed_origins, *urls)
+    engine = Engine(_engine_settings(own, origins, settings.backend.places.headers), door)
 
     def changed(change: CountChange) -> None:
         recorder.change(change)
@@ -241,12 +243,13 @@ def _application(settings: Root, live: _Live, history: _History, health: Health,
     return app
 
 
-def _engine_settings(own: PresenceSettings, origins: frozenset[str]) -> EngineSettings:
+def _engine_settings(own: PresenceSettings, origins: frozenset[str], kept: tuple[str, ...]) -> EngineSettings:
     socket = own.socket
     return EngineSettings(
         path=socket.path,
         transports=socket.transports,
         allowed_origins=origins,
+        kept_headers=kept,
         ping_interval_seconds=socket.ping_interval_seconds,
         ping_timeout_seconds=socket.ping_timeout_seconds,
         max_payload_bytes=socket.max_payload_bytes,
@@ -256,7 +259,8 @@ def _engine_settings(own: PresenceSettings, origins: frozenset[str]) -> EngineSe
 async def _listen(engine: Engine, app: web.Application, own: PresenceSettings) -> str:
     options = {"shutdown_timeout": 1.0, **RUNNER_OPTIONS}
     try:
-        port = await engine.serve(app, own.host, own.port, runner_options=options)
+        shared = own.processes > 1
+        port = await engine.serve(app, own.host, own.port, reuse_port=shared, runner_options=options)
     except OSError as error:
         await engine.close()
         raise cannot_listen(own.host, own.port, error) from None

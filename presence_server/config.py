@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
 from backend_api.contract.snapshots import Node
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
-from backend_api.service.values import HttpUrl, Port
+from backend_api.service.values import HeaderName, HttpUrl, Port
 from presence_server.presence.address import parse
 
 SILENCE_SECONDS = 150.0
@@ -101,6 +101,7 @@ class PresenceSettings(HttpSettings):
     port: Port = 8090
     node: Node | None = None
     data_dir: Path = Path("var/presence")
+    processes: Annotated[int, Field(ge=1, le=256)] = 1
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
     socket: SocketSettings = SocketSettings()
@@ -110,11 +111,40 @@ class PresenceSettings(HttpSettings):
     outbox: OutboxSettings = OutboxSettings()
     redis: RedisSettings = RedisSettings()
 
+    @model_validator(mode="after")
+    def _several_processes_can_share_a_port(self) -> Self:
+        if self.processes > 1 and self.redis.url is None:
+            raise ValueError(
+                "several processes share their counts over Redis: set presence.redis.url, or processes = 1"
+            )
+        if self.processes > 1 and "polling" in self.socket.transports:
+            raise ValueError(
+                "several processes on one port speak websocket only, for no two polls of a client reach the same one: "
+                'set presence.socket.transports = ["websocket"], or give each process a port of its own behind a '
+                "balancer that is sticky"
+            )
+        return self
+
+
+class PlacesPeer(BaseModel):
+    """The headers in which trusted proxies say where a client is."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    country_header: HeaderName | None = None
+    region_header: HeaderName | None = None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Their names in lower case."""
+        return tuple(name.lower() for name in (self.country_header, self.region_header) if name is not None)
+
 
 class BackendPeer(Peer):
-    """Where the backend's pages are: they connect to us."""
+    """Where the backend's pages are: they connect to us. And what both programs are told about places."""
 
     public_url: HttpUrl = "http://127.0.0.1:8080"
+    places: PlacesPeer = PlacesPeer()
 
 
 class Root(Section):

@@ -1,5 +1,6 @@
 """What this program tells Prometheus about itself; read where it is kept, when it is asked for."""
 
+import asyncio
 from collections.abc import Iterator
 
 from prometheus_client import Metric
@@ -31,6 +32,7 @@ class PresenceCollector(Collector):
         yield GaugeMetricFamily("presence_rooms", "Rooms that are joined or watched", len(self._counter))
         for name, value in self._shared.measures().items():
             yield GaugeMetricFamily(name, "Of this process among the others", value)
+        yield GaugeMetricFamily("presence_tasks", "asyncio tasks that have not ended", len(asyncio.all_tasks()))
         yield GaugeMetricFamily("presence_outbox_reports", "Reports that wait for the backend", self._outbox.waiting)
         refuses = self._outbox.trouble is not None
         yield GaugeMetricFamily("presence_outbox_refuses", "1 while the outbox takes nothing", float(refuses))

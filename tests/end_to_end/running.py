@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,42 @@ import aiohttp
 from scripts.stack import keyring, plan, tokens
 from scripts.stack.mongo import start_mongo
 from scripts.stack.processes import Child
+from scripts.stack.redis import find_redis, start_redis
 
 ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> range:
+    """Consecutive ports that nobody listens on at this moment."""
+    while True:
+        with ExitStack() as probes:
+            first = 0
+            with suppress(OSError, OverflowError):
+                for number in range(count):
+                    probe = probes.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", first + number if first else 0))
+                    first = first or probe.getsockname()[1]
+                return range(first, first + count)
 
 
 class Stack:
     """A running `scripts/up`: its addresses, its processes, its end."""
 
-    def __init__(self, data: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, data: Path, *options: str, presence: int = 1, env: dict[str, str] | None = None) -> None:
         self.data = data
-        self.backend_port, self.presence_port = free_port(), free_port()
+        presence_ports = free_ports(presence)
+        self.backend_port, self.presence_port = free_port(), presence_ports[0]
         self.backend = f"http://127.0.0.1:{self.backend_port}"
-        self.presence = f"http://127.0.0.1:{self.presence_port}"
+        self.presence_urls = [f"http://127.0.0.1:{port}" for port in presence_ports]
+        self.presence = self.presence_urls[0]
         self.lines: list[str] = []
         self._ready = threading.Event()
         ports = ["--backend-port", str(self.backend_port), "--presence-port", str(self.presence_port)]
+        ports += ["--presence", str(presence)] if presence > 1 else []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts.stack", "--data", str(data), *ports, *options],
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
@@ -63,14 +79,25 @@ class Stack:
         return "".join(f"\n--- {log.name}\n{log.read_text()[-3000:]}" for log in (self.data / "logs").glob("*.log"))
 
     def pid_of(self, package: str) -> int:
+        pids = self.pids_of(package)
+        assert pids, f"{package} is not running"
+        return pids[0]
+
+    def pids_of(self, word: str) -> list[int]:
+        """The programs of this name or with this word in their command lines, first started first."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in children:
-            if package in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
-                return int(pid)
-        raise AssertionError(f"{package} is not running")
+        return [int(pid) for pid in children if word in _names(Path("/proc", pid))]
 
     def kill(self, package: str) -> None:
         os.kill(self.pid_of(package), signal.SIGKILL)
+
+    def wait_line(self, part: str, seconds: float = 20) -> str:
+        """The line with this text in it, once it is printed."""
+        deadline = time.monotonic() + seconds
+        while not (found := [line for line in self.lines if part in line]):
+            assert time.monotonic() < deadline, f"no line with {part!r}: {self.lines}"
+            time.sleep(0.02)
+        return found[0]
 
     def stop(self) -> int:
         self.process.terminate()
@@ -99,42 +126,59 @@ class Stack:
             return error.code, json.loads(error.read())
 
 
+def _names(process: Path) -> list[str]:
+    """Redis writes its address over its command line: the name is what is left."""
+    return [(process / "comm").read_text().strip(), *(process / "cmdline").read_bytes().decode().split("\0")]
+
+
 class Programs:
-    """The database, the backend and any number of presence servers, each by its name."""
+    """The database, the backend and presence servers, each by its name: one of a kind is named as its package."""
 
     def __init__(self, data: Path, http: aiohttp.ClientSession) -> None:
         self.data = data
         self.ports = plan.Ports(free_port(), free_port())
-        self.backend, self.presence = (f"http://127.0.0.1:{port}" for port in self.ports)
+        self.backend, self.presence = (f"http://127.0.0.1:{port}" for port in (self.ports.backend, self.ports.presence))
         self.ring = keyring.load_or_make(data)
         self.children: dict[str, Child] = {}
+        self.mongo_url = self.redis_url = ""
         self._http = http
-        self._mongo_url = ""
+        self._ports = {"backend_api": self.ports.backend, "presence_server": self.ports.presence}
 
     async def start_mongo(self) -> None:
-        def started(child: Child) -> None:
-            self.children["mongo"] = child
+        self.mongo_url = await start_mongo(self.data, self.data, started=self._keep)
 
-        self._mongo_url = await start_mongo(self.data, self.data, started=started)
+    async def start_redis(self) -> None:
+        """Presence servers that are started from now on share their counts there."""
+        self.redis_url = await start_redis(find_redis(), self.data, self.data, started=self._keep)
 
-    async def start(self, package: str) -> None:
-        """Starts backend_api or presence_server and waits until it is ready."""
-        configured = plan.Configured({}, {})
-        env = plan.environment(configured, self.ports, keyring=self.ring, data=self.data, mongo_url=self._mongo_url)
+    def address(self, name: str) -> str:
+        """host:port of a program, whether it runs or not; the same each time."""
+        return f"127.0.0.1:{self._ports.setdefault(name, free_port())}"
+
+    def folder(self, name: str) -> Path:
+        """The data folder of a presence server."""
+        return self.data / name.replace("presence_server", "presence")
+
+    async def start(self, package: str, name: str | None = None, **environ: str) -> None:
+        """Starts backend_api or presence_server, again where it ran before, and waits until it is ready."""
+        name = name or package
+        address = self.address(name)
         child = await Child.start(
-            package, [sys.executable, "-m", package], env={**os.environ, "PYTHONPATH": str(ROOT), **env}, logs=self.data
+            name,
+            [sys.executable, "-m", package],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self._environment(name), **environ},
+            logs=self.data,
         )
-        self.children[package] = child
-        url = self.backend if package == "backend_api" else self.presence
-        await child.wait_until(lambda: self._is_ready(url), seconds=30)
+        self.children[name] = child
+        await child.wait_until(lambda: self._is_ready(f"http://{address}"), seconds=30)
 
-    async def kill(self, package: str) -> None:
-        child = self.children.pop(package)
+    async def kill(self, name: str) -> None:
+        child = self.children.pop(name)
         os.kill(child.pid, signal.SIGKILL)
         await child.ended()
 
-    async def stop(self, package: str) -> None:
-        await self.children.pop(package).stop()
+    async def stop(self, name: str) -> None:
+        await self.children.pop(name).stop()
 
     async def get(self, path: str) -> dict[str, object]:
         """The `data` of a backend answer, asked with the plain internal key."""
@@ -143,6 +187,16 @@ class Programs:
             body = await answer.json()
             assert answer.status == 200, body
             return body["data"]
+
+    def _keep(self, child: Child) -> None:
+        self.children[child.name] = child
+
+    def _environment(self, name: str) -> dict[str, str]:
+        configured = plan.Configured({}, {})
+        env = plan.environment(configured, self.ports, keyring=self.ring, data=self.data, mongo_url=self.mongo_url)
+        port = str(self._ports[name])
+        env |= {"PRESENCE__DATA_DIR": str(self.folder(name)), "PRESENCE__PORT": port, "BACKEND__PORT": port}
+        return env | ({"PRESENCE__REDIS__URL": self.redis_url} if self.redis_url else {})
 
     async def _is_ready(self, url: str) -> bool:
         try:

@@ -333,7 +333,9 @@ async def test_who_was_waited_for_gets_in_only_if_it_is_still_there(is_open):
     counter, rules = RoomCounter(), Rules(LimitSettings(), frozenset(["auction"]))
     door = FrontDoor(rules.limits, (), time.monotonic)
     door.enter("c1", Facts("", "http", "127.0.0.1", "", "", "", ""))
-    viewers = Viewers(counter, MemoryPresence(), Sockets(), door, Gate(), rules, Clock(), lambda: "e", lambda _change: None)
+    viewers = Viewers(
+        counter, MemoryPresence(), Sockets(), door, Gate(), rules, Clock(), lambda: "e", lambda _change: None
+    )
     await viewers.connect("s1", None)
     assert counter.connections == len(viewers) == is_open
 
