@@ -10,27 +10,24 @@ from pymongo import AsyncMongoClient
 
 from backend_api.sessions.documents import HISTORY, LIVE
 from backend_api.viewers.documents import PARTS, part_of
-from tests.end_to_end.balancer import Balancer
+from tests.end_to_end.balancer import BALANCERS, Balancer
 from tests.end_to_end.crowd import ROOM, Listener, Stayer, come_and_go
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("haproxy") is None, reason="NOT RUN: there is no haproxy"),
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="NOT RUN: there is no redis-server"),
-]
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NOT RUN: there is no redis-server")
 
 NODES = ("presence_server-1", "presence_server-2")
 DRAINING = {"PRESENCE__DRAIN_SECONDS": "1", "PRESENCE__TRUSTED_PROXIES": '["127.0.0.1/32"]'}
 
 
-@pytest.fixture
-async def cluster(programs, tmp_path):
+@pytest.fixture(params=[Balancer], ids=["haproxy"])
+async def cluster(programs, tmp_path, request):
     """Two nodes with a Redis between them, a backend, the balancer in front."""
     await programs.start_redis()
     await asyncio.gather(
         programs.start("backend_api"), *(programs.start("presence_server", name, **DRAINING) for name in NODES)
     )
     backend = programs.address("backend_api")
-    balancer = Balancer(tmp_path / "haproxy.log", [programs.address(name) for name in NODES], [backend, backend])
+    balancer = request.param(tmp_path, [programs.address(name) for name in NODES], [backend, backend])
     yield programs, balancer
     balancer.stop()
 
@@ -119,6 +116,7 @@ async def test_five_restarts_lose_nothing_that_was_acknowledged(cluster):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("cluster", BALANCERS, indirect=True, ids=lambda kind: kind.program)
 async def test_five_restarts_over_several_minutes_lose_nothing(cluster):
     """The same with a larger crowd, while minutes end and are reported in between."""
     programs, _ = cluster
