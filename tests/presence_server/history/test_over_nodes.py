@@ -118,7 +118,7 @@ def test_a_scripted_minute_over_three_nodes_is_exact():
 
 
 def test_where_several_nodes_change_the_truth_lies_within_the_bounds():
-    """Three nodes swing in one slot, never all at once: the figures are a little less than the truth, the bounds more."""
+    """Three nodes swing in one slot, never all at once: the figures are less than the truth, the bounds more."""
     cluster = _cluster()
     for name in NODES:
         cluster.nodes[name].count(2)
