@@ -3,7 +3,7 @@
 | collection | one document for | `_id` | holds |
 |---|---|---|---|
 | play_events, like_events ... | an event | event id | the raw event; ends of plays are in play_events |
-| tracks | a track | track id | its catalogue entry, its totals by day, its open days |
+| tracks | a track | track id | its catalogue entry, its totals, what is open of it |
 | track_likes | a person's opinion of a track | track, person | their newest action |
 | hourly_stats | a track's day | track, day | the figures of its hours |
 | daily_stats ... yearly_stats | a track's day, week, month, year | track, first day | its figures |
@@ -11,8 +11,10 @@
 | engagement_intents | a batch that is being stored | batch | what it may change |
 | artists, playlists | | their id | their catalogue entry |
 
-An open day of a track: `m` the mark of whoever changed it last, `at` since when it is open, `n` the counts that came
-since it was last folded, `h` the hours to recount, `all` where it is every hour.
+What is open of a track is an hour where traffic is (`hour_bucket`), or a day that it has left (`day_bucket`): `m` the
+mark of whoever changed it last, `at` since when it is open, `n` the counts that came since it was last closed. Of an
+hour `s` has the marks of its slices (`WHOLE`: of all), of a day `h` the hours to recount (`all`: every one). The closed
+totals of a day are in `hours` by hour, and later in `days` as one; `closings` counts how often these were changed.
 """
 
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ from backend_api.contract.events import AnyEvent, Download, Like, Play, PlayEnd,
 from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Index
 from backend_api.engagement.events import Event, completion_of, is_skipped
-from backend_api.engagement.periods import Period
+from backend_api.engagement.periods import Period, Slot
 from backend_api.engagement.rollups import Figures, Sums, ratio, to_document
 
 PLAYS = "play_events"
@@ -46,7 +48,10 @@ EVERYTHING = "all"
 """The group of all tracks."""
 
 COUNTED = ("plays", "likes", "unlikes", "saves", "unsaves", "shares", "downloads")
-"""The sums that a track's document keeps by day, in this order."""
+"""The sums that a track's document keeps, in this order."""
+
+WHOLE = "w"
+"""In the place of a slice: all of the hour."""
 
 
 class Family(NamedTuple):
@@ -134,6 +139,15 @@ def hour_key(hour: int) -> str:
     return f"{hour:02d}"
 
 
+def day_bucket(day: date) -> str:
+    return day.isoformat()
+
+
+def hour_bucket(slot: Slot) -> str:
+    """Begins with the bucket of its day."""
+    return f"{slot.day}T{hour_key(slot.hour)}"
+
+
 def stats_document(
     family: Family, subject: str, first: date, start_at: float, figures: Figures, now: float
 ) -> Document:
@@ -166,8 +180,8 @@ def named(figures: Figures) -> Document:
     }
 
 
-def day_totals(sums: Sums) -> list[int]:
-    return [getattr(sums, name) for name in COUNTED]
+def day_totals(sums: Sums) -> tuple[int, ...]:
+    return tuple(getattr(sums, name) for name in COUNTED)
 
 
 def _own_fields(sent: AnyEvent) -> dict[str, Any]:

@@ -11,16 +11,26 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter
 
 from backend_api.db import Mongo
+from backend_api.engagement.buckets import NOTHING, DayClosing, OpenTrack, day_of
 from backend_api.engagement.catalogue import Catalogue
-from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STATS, artist_group, day_totals
+from backend_api.engagement.documents import (
+    EVERYTHING,
+    GROUP_STATS,
+    TRACK_STATS,
+    artist_group,
+    day_bucket,
+    day_totals,
+    hour_bucket,
+)
+from backend_api.engagement.hot_hours import HotHours
 from backend_api.engagement.likes import TrackLikes
-from backend_api.engagement.periods import Calendar, Slot
+from backend_api.engagement.periods import Slot
 from backend_api.engagement.recovery import Recovery
 from backend_api.engagement.retention import Retention
-from backend_api.engagement.rolling import Roller
+from backend_api.engagement.rolling import Roller, merged
 from backend_api.engagement.rollups import Figures
 from backend_api.engagement.stats import Hours
-from backend_api.engagement.tracks import OpenDay, OpenTrack, Totals, Tracks
+from backend_api.engagement.tracks import Tracks
 
 TRACKS_PER_RUN = 500
 DAYS_PER_TRACK = 62
@@ -67,6 +77,7 @@ class Folder:
     ) -> None:
         self._metrics = FoldMetrics(registry)
         self._tracks, self._likes, self._catalogue = Tracks(mongo), TrackLikes(mongo), Catalogue(mongo)
+        self._hot = HotHours()
         self._roller = roller
         self._recovery = recovery
         self._retention = retention
@@ -81,32 +92,63 @@ class Folder:
         recovered = await self._recovery.run()
         tracks = await self._tracks.open_ones(await self._tracks.open_ids(TRACKS_PER_RUN))
         slots = {track.track_id: self._slots(track) for track in tracks}
-        totals = {track: await self._recount(track, of_days) for track, of_days in slots.items()}
+        closings = {track.track_id: await self._recount(track, slots[track.track_id]) for track in tracks}
         await self._group(tracks, slots)
         days = corrected = 0
         for track in tracks:
-            found = totals[track.track_id]
-            closing = [(day, found.get(day.day, _expected(track, day))) for day in self._chosen(track)]
-            days += await self._tracks.fold(track.track_id, closing, self._now())
-            corrected += sum(new != _expected(track, day) for day, new in closing)
-            if track.likes_mark is not None:
-                likers = await self._likes.likers(track.track_id)
-                await self._tracks.fold_likes(track.track_id, track.likes_mark, likers)
-        await self._tracks.close(track.track_id for track in tracks)
+            closed = await self._close(track, closings[track.track_id])
+            days += len(closed)
+            corrected += sum(day.corrects(track) for day in closed)
+        await self._tracks.leave([track.track_id for track in tracks], self._now())
         return Folded(days, recovered, corrected)
 
-    def _chosen(self, track: OpenTrack) -> Sequence[OpenDay]:
-        return sorted(track.days, key=lambda day: day.day, reverse=True)[:DAYS_PER_TRACK]
-
     def _slots(self, track: OpenTrack) -> Slots:
-        """The hours to recount. A day that has begun to be removed keeps its totals, and what is pending is added."""
-        days = [day for day in self._chosen(track) if self._retention.is_recountable(day.day, self._now())]
-        return {day.day: _slots_of(day, self._retention.calendar) for day in days}
+        """The hours to recount, of the newest days. What has begun to be removed is not recounted."""
+        now = self._now()
+        days = [day for day in track.open_days()[:DAYS_PER_TRACK] if self._retention.is_recountable(day, now)]
+        return {day: track.slots(day, self._retention.calendar) for day in days}
 
-    async def _recount(self, track: str, slots: Slots) -> dict[date, Totals]:
-        hours = await self._roller.recount(track, [slot for of_day in slots.values() for slot in of_day])
-        days = await self._roller.roll_up(TRACK_STATS, track, hours)
-        return {day: day_totals(days.get(day, Figures()).sums) for day in slots}
+    async def _recount(self, track: OpenTrack, slots: Slots) -> list[DayClosing]:
+        """Brings the rollups of a track up to what its raw events are; what its days are then to be closed with."""
+        hours: dict[date, Hours] = {day: {} for day in slots}
+        for slot, parts in (
+            await self._hour_parts(track, [slot for of_day in slots.values() for slot in of_day])
+        ).items():
+            hours[slot.day][slot.hour] = await merged(parts)
+        days = await self._roller.roll_up(TRACK_STATS, track.track_id, hours)
+        return [
+            self._closing(track, day, hours.get(day, {}), days.get(day)) for day in track.open_days()[:DAYS_PER_TRACK]
+        ]
+
+    async def _hour_parts(self, track: OpenTrack, slots: Sequence[Slot]) -> dict[Slot, list[Figures]]:
+        found: dict[Slot, list[Figures]] = {}
+        for slot in slots:
+            if (known := self._hot.known(track, slot)) is not None:
+                changed = [number for number, figures in enumerate(known) if figures is None]
+                fresh = await self._roller.recount_slices(track.track_id, slot, changed)
+                found[slot] = [fresh[n] if figures is None else figures for n, figures in enumerate(known)]
+        found |= await self._roller.recount(track.track_id, [slot for slot in slots if slot not in found])
+        for slot, parts in found.items():
+            if len(parts) > 1:
+                self._hot.keep(track, slot, parts)
+        return found
+
+    def _closing(self, track: OpenTrack, day: date, hours: Hours, figures: Figures | None) -> DayClosing:
+        """A day of which nothing was recounted keeps its totals, and what is pending is added."""
+        by_hour = {hour_bucket(Slot(day, hour)): day_totals(found.sums) for hour, found in hours.items()}
+        if figures is None:
+            of_day = (bucket for bucket in track.buckets if day_of(bucket) == day and bucket != day_bucket(day))
+            return DayClosing(day, dict.fromkeys(of_day, NOTHING), track.expected(day))
+        keeps_hours = track.keeps_hours(day, self._retention.calendar.day_of(self._now()))
+        return DayClosing(day, by_hour, None if keeps_hours else day_totals(figures.sums))
+
+    async def _close(self, track: OpenTrack, days: Sequence[DayClosing]) -> Sequence[DayClosing]:
+        after, closed = await self._tracks.fold(track, days, self._now())
+        self._hot.closed(track, after, (bucket for day in closed for bucket in day.buckets))
+        if track.likes_mark is not None:
+            likers = await self._likes.likers(track.track_id)
+            await self._tracks.fold_likes(track.track_id, track.likes_mark, likers)
+        return closed
 
     async def _group(self, tracks: Sequence[OpenTrack], slots: dict[str, Slots]) -> None:
         """Brings the artists of these tracks, and the group of all, up to what the tracks' hours are now."""
@@ -121,15 +163,3 @@ class Folder:
             for day, numbers in days.items():
                 hours[day] = await self._roller.group_hours(members, day, numbers)
             await self._roller.roll_up(GROUP_STATS, EVERYTHING if artist is None else artist_group(artist), hours)
-
-
-def _slots_of(day: OpenDay, calendar: Calendar) -> list[Slot]:
-    if day.hours is None:
-        return calendar.slots_of(day.day)
-    return [Slot(day.day, hour) for hour in sorted(day.hours)]
-
-
-def _expected(track: OpenTrack, day: OpenDay) -> Totals:
-    """What the counters said: the total of the last recount, and what came since."""
-    before = track.totals.get(day.day, [0] * len(day.pending))
-    return [old + new for old, new in zip(before, day.pending, strict=True)]

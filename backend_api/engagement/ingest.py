@@ -18,7 +18,7 @@ from backend_api.db import Document, Mongo
 from backend_api.engagement.documents import INTENTS, RAW_OF, Origin, raw_document
 from backend_api.engagement.events import Event
 from backend_api.engagement.likes import Opinion, TrackLikes
-from backend_api.engagement.periods import Calendar, Slot
+from backend_api.engagement.periods import Calendar, Slice
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.tracks import Change, Tracks
@@ -61,7 +61,9 @@ class Ingest:
                 if self._now() - started_at > STORING_SECONDS:
                     raise TimeoutError
                 outcome = await self._insert(events, origin, started_at)
-                await self._tracks.mark(await self._changes(outcome), batch, started_at)
+                changes = await self._changes(outcome)
+                today = self._retention.calendar.day_of(started_at)
+                await self._tracks.mark(changes, batch, started_at, today)
                 await self._intents.delete_one({"_id": batch})
         except TimeoutError:
             raise Unavailable("The batch could not be stored in time.", retry_after_seconds=5) from None
@@ -91,30 +93,30 @@ class Ingest:
         changes: dict[str, Change] = defaultdict(Change)
         for event in outcome.new:
             if not isinstance(event.sent, PlayEnd):
-                slot = calendar.slot_of(event.at)
-                changes[event.sent.track_id].slots.add(slot)
+                part = calendar.slice_of(event.at)
+                changes[event.sent.track_id].slices.add(part)
                 if event.uncounted is None:
-                    changes[event.sent.track_id].new[slot.day][counted_as(event)] += 1
+                    changes[event.sent.track_id].new[part.slot][counted_as(event)] += 1
         for event in outcome.repeated:
             if not isinstance(event.sent, PlayEnd):
-                changes[event.sent.track_id].slots.add(calendar.slot_of(event.at))
+                changes[event.sent.track_id].slices.add(calendar.slice_of(event.at))
         kept = [*outcome.new, *outcome.repeated]
         ended = {(e.sent.track_id, e.sent.play_id) for e in kept if isinstance(e.sent, PlayEnd)}
-        for track, slots in (await self.slots_of_plays(ended)).items():
-            changes[track].slots |= slots
+        for track, slices in (await self.slices_of_plays(ended)).items():
+            changes[track].slices |= slices
         opinions = [opinion_of(event) for event in kept if isinstance(event.sent, Like) and not event.uncounted]
         shifts = await self._likes.apply(opinions)
         for track in {opinion.track_id for opinion in opinions}:
             changes[track].likes = shifts.get(track, 0)
         return changes
 
-    async def slots_of_plays(self, plays: set[tuple[str, str]]) -> dict[str, set[Slot]]:
-        """The hours, by track, in which plays began whose ends have come; only those that can still change."""
+    async def slices_of_plays(self, plays: set[tuple[str, str]]) -> dict[str, set[Slice]]:
+        """Where, by track, plays began whose ends have come; only what can still change."""
         first = self._retention.first_open_day(self._now())
-        slots: dict[str, set[Slot]] = defaultdict(set)
+        slices: dict[str, set[Slice]] = defaultdict(set)
         for (track, _), starts in (await self._raw.starts_of(plays)).items():
-            slots[track] |= {slot for slot in map(self._retention.calendar.slot_of, starts) if slot.day >= first}
-        return slots
+            slices[track] |= {part for part in map(self._retention.calendar.slice_of, starts) if part.slot.day >= first}
+        return slices
 
 
 def counted_as(event: Event) -> str:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from backend_api.db import Document, Mongo
+from backend_api.db import Document, Mongo, duplicates_in
 from backend_api.engagement.documents import TRACK_LIKES
-from backend_api.engagement.raw import chunks, duplicates_in
+from backend_api.engagement.raw import chunks
 
 
 class Opinion(NamedTuple):

@@ -3,14 +3,12 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection as Several
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
-
-from pymongo.errors import BulkWriteError
+from typing import NamedTuple, TypeVar
 
 from backend_api.contract.wire import at as time_of
-from backend_api.db import DUPLICATE_KEY, Collection, Document, Mongo
+from backend_api.db import Document, Mongo, insert_new
 from backend_api.engagement.documents import PLAYS, RAW
 from backend_api.engagement.events import Uncounted
 from backend_api.engagement.rollups import END_EARLY, Ends, Raw
@@ -21,14 +19,10 @@ KEYS_PER_QUERY = 100
 """The embedded database is quadratic in the keys of an `$in`."""
 READ_AT_ONCE = 2_000
 """Documents per answer of a cursor: decoding more would hold up the loop."""
-FEW_PLAYS = 200
+FEW_PLAYS = 2_000
 """The ends of so few plays are looked up at once."""
 NEAR_END_SECONDS = 900
 """Most plays have ended by then; the ends of the others are looked up one by one."""
-
-_COUNTED = ("type", "trackId", "timestamp", "person", "uncounted", "source", "country", "action", "platform")
-_COUNTED_PLAY = (*_COUNTED, "playId", "replayed", "duration", "completionRate", "skipped")
-_PROJECTION = {name: dict.fromkeys(_COUNTED_PLAY if name == PLAYS else _COUNTED, 1) for name in RAW}
 
 
 class Stored(NamedTuple):
@@ -110,12 +104,13 @@ class RawEvents:
         return [end for some in chunks(play_ids) for end in await self._by_play_id(some, "playEnd")]
 
     async def _read(self, name: str, query: Document, limit: int) -> list[Document]:
-        cursor = self._collections[name].find(query, _PROJECTION[name]).batch_size(READ_AT_ONCE)
+        """All of each event: the embedded database takes longer to leave fields out than to send them."""
+        cursor = self._collections[name].find(query).batch_size(READ_AT_ONCE)
         return await (cursor.limit(limit) if limit else cursor).to_list(None)
 
     async def _by_play_id(self, play_ids: Iterable[str], kind: str) -> list[Document]:
         query = {"playId": {"$in": list(play_ids)}, "type": kind}
-        return await self._plays.find(query, _PROJECTION[PLAYS]).to_list(None)
+        return await self._plays.find(query).to_list(None)
 
 
 def chunks(keys: Iterable[T]) -> Iterator[list[T]]:
@@ -123,23 +118,6 @@ def chunks(keys: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(keys)
     while some := list(islice(iterator, KEYS_PER_QUERY)):
         yield some
-
-
-async def insert_new(collection: Collection, documents: Sequence[Document]) -> set[int]:
-    """Inserts what is not there yet, in any order; the indexes of what was."""
-    try:
-        await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as error:
-        return duplicates_in(error)
-    return set()
-
-
-def duplicates_in(error: BulkWriteError) -> set[int]:
-    """The indexes of what failed because it was there; raises the error if anything else went wrong."""
-    failed: list[Mapping[str, Any]] = error.details["writeErrors"]
-    if error.details.get("writeConcernErrors") or any(item["code"] != DUPLICATE_KEY for item in failed):
-        raise error
-    return {item["index"] for item in failed}
 
 
 def _stored(document: Document) -> Stored:

@@ -39,16 +39,17 @@ class Recovery:
     async def _take_up(self, intent: Document) -> None:
         changes: dict[str, Change] = defaultdict(Change)
         for track, day, hour in intent["slots"]:
-            changes[track].slots.add(Slot(date.fromisoformat(day), hour))
+            changes[track].hours.add(Slot(date.fromisoformat(day), hour))
         for track, change in changes.items():
-            opinions = [opinion for slot in change.slots for opinion in await self._opinions(track, slot)]
+            opinions = [opinion for slot in change.hours for opinion in await self._opinions(track, slot)]
             if opinions:
                 await self._likes.apply(opinions)
                 change.likes = 0
         ends = {(track, play_id) for track, play_id in intent["ends"]}
-        for track, slots in (await self._ingest.slots_of_plays(ends)).items():
-            changes[track].slots |= slots
-        await self._tracks.mark(changes, f"r{intent['_id']}", self._now())
+        for track, slices in (await self._ingest.slices_of_plays(ends)).items():
+            changes[track].slices |= slices
+        now = self._now()
+        await self._tracks.mark(changes, f"r{intent['_id']}", now, self._calendar.day_of(now))
         await self._intents.delete_one({"_id": intent["_id"]})
 
     async def _opinions(self, track: str, slot: Slot) -> list[Opinion]:

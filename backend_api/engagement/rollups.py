@@ -157,7 +157,7 @@ def to_document(figures: Figures) -> dict[str, Any]:
     """What merging needs, as BSON. Breakdowns are lists of pairs, for their keys may hold dots."""
     return {
         "sums": list(figures.sums),
-        **{name: [list(pair) for pair in getattr(figures, name).items()] for name in _BREAKDOWNS},
+        **{name: [list(pair) for pair in sorted(getattr(figures, name).items())] for name in _BREAKDOWNS},
         "people": figures.people.pack(),
         **({} if figures.people.is_exact else {"bound": figures.people.bound}),
         **{name: [list(recent) for recent in getattr(figures, name)] for name in _LISTS},

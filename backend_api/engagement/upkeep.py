@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
-from secrets import token_hex
 
 from backend_api.contract.events import Audit, Counters
 from backend_api.db import Mongo
@@ -16,7 +15,7 @@ from backend_api.engagement.periods import HOUR_SECONDS, Slot, next_day
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.rolling import Roller
-from backend_api.engagement.rollups import Figures
+from backend_api.engagement.rollups import Sums
 from backend_api.engagement.tracks import Tracks
 from backend_api.service.errors import Conflict, NotFound
 
@@ -46,8 +45,8 @@ class Upkeep:
             raise NotFound("There is no such track.")
         counters, pending = found
         sums = dict(zip(COUNTED, older, strict=True))
-        for hours in (await self._roller.recount(track, self._recountable_slots())).values():
-            for name, number in zip(COUNTED, day_totals(Figures.merged(hours.values()).sums), strict=True):
+        for parts in (await self._roller.recount(track, self._recountable_slots())).values():
+            for name, number in zip(COUNTED, day_totals(Sums.total(part.sums for part in parts)), strict=True):
                 sums[name] += number
         recount = Counters(
             play_count=sums["plays"],
@@ -68,7 +67,7 @@ class Upkeep:
         while days[-1] < last:
             days.append(next_day(days[-1]))
         tracks = await self._catalogue.all_tracks()
-        await self._tracks.reopen(tracks, days, token_hex(8), self._now())
+        await self._tracks.reopen(tracks, days, self._now())
         return len(tracks) * len(days)
 
     async def regroup(self, tracks: Iterable[str]) -> None:
@@ -76,11 +75,12 @@ class Upkeep:
         first = self._retention.first_open_day(self._now())
         for track in tracks:
             days = [day for day in await self._tracks.days_of(track) if day >= first]
-            await self._tracks.reopen([track], days, token_hex(8), self._now())
+            await self._tracks.reopen([track], days, self._now())
 
     async def run(self) -> None:
         """The hourly round: what can no longer change is summed up, what is too old is removed."""
-        await self._tracks.seal(self._retention.first_open_day(self._now()))
+        now = self._now()
+        await self._tracks.settle(self._retention.calendar.day_of(now), self._retention.first_open_day(now))
         if self._purges:
             for name in RAW:
                 await self.purge(name)

@@ -165,9 +165,10 @@ async def test_days_that_can_no_longer_change_become_one_sum(house, event):
     await house.send(event("play", eventId="e1", ago=50 * 86_400), event("play", eventId="e2"))
     await house.fold()
     for _ in range(2):
-        await house.tracks.seal(date(2026, 11, 1))
+        await house.tracks.settle(date(2026, 11, 21), date(2026, 11, 1))
     assert await house.counters("t1") == (2, 0, 0, 0)
-    assert list((await house.mongo["tracks"].find_one({"_id": "t1"}))["days"]) == ["2026-11-21"]
+    kept = await house.mongo["tracks"].find_one({"_id": "t1"})
+    assert (kept["days"], list(kept["hours"]), kept["sealed"]["plays"]) == ({}, ["2026-11-21T10"], 1)
 
 
 async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(house, event):
@@ -252,5 +253,5 @@ async def test_the_purge_removes_what_is_too_old_and_nothing_else(house, event, 
     left = await house.mongo["play_events"].find().to_list(None)
     assert [one["_id"] for one in left] == ["e1", "e80"]
     assert len(rests) == 1
-    await house.tracks.seal(house.retention.first_open_day(clock()))
+    await house.tracks.settle(house.calendar.day_of(clock()), house.retention.first_open_day(clock()))
     assert await house.counters("t1") == (3, 0, 0, 0)

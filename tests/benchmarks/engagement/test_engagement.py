@@ -117,7 +117,7 @@ async def test_a_year_of_dashboards(house):
     print(f"{EVENTS:,} raw events put in: {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
     days = list(house.calendar.days_between(NOW - DAYS * DAY, NOW))
-    await house.tracks.reopen(TRACKS, days, "bench", NOW)
+    await house.tracks.reopen(TRACKS, days, NOW)
     while (await house.fold()).days:
         pass
     print(f"{DAYS} days of 100 tracks rebuilt: {time.perf_counter() - started:.0f} s")
