@@ -15,6 +15,7 @@ from backend_api.config import BackendSettings, Root
 from backend_api.db import Mongo
 from backend_api.features import FEATURES, Feature, Parts
 from backend_api.jobs import RELEASE_SECONDS, JobMetrics, Jobs, Lease, end
+from backend_api.places import Places
 from backend_api.service.documentation import documented
 from backend_api.service.health import Health, health_table
 from backend_api.service.identity import Identify
@@ -68,7 +69,7 @@ async def running(settings: Root, *, now: Now = time.time) -> AsyncIterator[Back
         mongo = await steps.enter_async_context(_database(settings.backend))
         # 3. The features, built but idle.
         metrics, health = Metrics(), Health({"database": mongo.check})
-        parts = Parts(settings, mongo, metrics.registry, now)
+        parts = Parts(settings, mongo, _places(settings.backend), metrics.registry, now)
         features = [build(parts) for build in FEATURES]
         # 4. The ports. On the way out they close first and requests in flight finish.
         identify = Identify(settings.internal, settings.auth, keys, now=now)
@@ -91,6 +92,16 @@ async def _database(settings: BackendSettings) -> AsyncIterator[Mongo]:
         yield mongo
     finally:
         await mongo.close()
+
+
+def _places(settings: BackendSettings) -> Places:
+    told = settings.places
+    return Places(
+        told.file,
+        country_header=told.country_header,
+        region_header=told.region_header,
+        trusted=settings.trusted_proxies,
+    )
 
 
 def _maker(settings: Root, identify: Identify, metrics: Metrics, features: Sequence[Feature], now: Now) -> MakeApp:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from backend_api.contract.rooms import RoomKind
 from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
-from backend_api.service.values import HttpUrl, Port
+from backend_api.service.values import HeaderName, HttpUrl, Port
 
 Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -49,6 +49,20 @@ class ViewersSettings(Section):
         return self
 
 
+class PlacesSettings(Section):
+    """Where clients are: by headers that trusted proxies set, else by a MaxMind database of countries or cities."""
+
+    file: Path | None = None
+    country_header: HeaderName | None = None
+    region_header: HeaderName | None = None
+
+    @model_validator(mode="after")
+    def _region_needs_its_country(self) -> Self:
+        if self.region_header is not None and self.country_header is None:
+            raise ValueError("region_header needs country_header")
+        return self
+
+
 class TelegramSettings(Section):
     """The bot that brings tutoring links to students. Without a token, links are only written to the log."""
 
@@ -57,11 +71,10 @@ class TelegramSettings(Section):
 
 
 class ListeningSettings(Section):
-    """Listening over HTTP, and where listeners are: by a MaxMind database, where there is one."""
+    """Listening over HTTP."""
 
     guest_sessions_per_address: Annotated[int, Field(ge=1)] = 200
     guest_starts_per_minute: Annotated[int, Field(ge=1)] = 60
-    places_file: Path | None = None
 
 
 class TutoringSettings(Section):
@@ -97,12 +110,19 @@ class BackendSettings(HttpSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     mongo: MongoSettings = MongoSettings()
+    places: PlacesSettings = PlacesSettings()
     viewers: ViewersSettings = ViewersSettings()
     engagement: EngagementSettings = EngagementSettings()
     listening: ListeningSettings = ListeningSettings()
     telegram: TelegramSettings = TelegramSettings()
     tutoring: TutoringSettings = TutoringSettings()
     stream: StreamSettings = StreamSettings()
+
+    @model_validator(mode="after")
+    def _headers_come_from_somebody(self) -> Self:
+        if self.places.country_header is not None and not self.trusted_proxies:
+            raise ValueError("places.country_header is believed from trusted_proxies alone: set them too")
+        return self
 
 
 class SocketPeer(BaseModel):

@@ -35,8 +35,8 @@ from backend_api.engagement.upkeep import UPKEEP_SECONDS, Upkeep
 from backend_api.jobs import Job
 from backend_api.listening.calls import ListeningCalls
 from backend_api.listening.channels import Channels
+from backend_api.listening.describing import Describe
 from backend_api.listening.limits import GuestLimits
-from backend_api.listening.places import Places
 from backend_api.listening.rollups import INDEXES as LISTENING_INDEXES
 from backend_api.listening.rollups import PERIOD_SECONDS, Rollups
 from backend_api.listening.routes import table as listening_table
@@ -46,6 +46,7 @@ from backend_api.nodes.routes import table as nodes_table
 from backend_api.nodes.store import NodeStore
 from backend_api.pages.render import Pages
 from backend_api.pages.routes import table as pages_table
+from backend_api.places import Places
 from backend_api.service.origins import origin_of
 from backend_api.service.program import DISTRIBUTION
 from backend_api.service.routes import RouteTable
@@ -78,6 +79,7 @@ class Parts:
 
     settings: Root
     mongo: Mongo
+    places: Places
     registry: CollectorRegistry
     now: Callable[[], float]
 
@@ -179,18 +181,18 @@ def sessions(parts: Parts) -> Feature:
         Job("sweep", sweep.PERIOD_SECONDS, often.run),
         Job("sweep lessons", sweep.LESSONS_PERIOD_SECONDS, seldom.run),
     ]
-    places = Places(parts.settings.backend.listening.places_file)
-    return Feature(sessions_table, [IntervalIntake(store, places.describe, parts.registry)], jobs, SESSION_INDEXES)
+    services = (IntervalIntake(store, Describe(parts.places), parts.registry), parts.places)
+    return Feature(sessions_table, services, jobs, SESSION_INDEXES)
 
 
 def listening(parts: Parts) -> Feature:
     """Listening to stations."""
     store, now, settings = _session_store(parts), parts.now, parts.settings.backend.listening
     source, rollups = Source(store), Rollups(parts.mongo, now)
-    channels, places = Channels(parts.mongo, parts.settings.backend.timezone), Places(settings.places_file)
+    channels = Channels(parts.mongo, parts.settings.backend.timezone)
     limits = GuestLimits(settings.guest_sessions_per_address, settings.guest_starts_per_minute)
     secrets = token_secrets(parts.settings.internal.keys().values())
-    services = (ListeningCalls(store, secrets, limits, places, now), Station(source, rollups, channels), channels)
+    services = (ListeningCalls(store, secrets, limits, now), Station(source, rollups, channels), channels)
 
     async def roll_up() -> None:
         await rollups.run(source)

@@ -35,6 +35,8 @@ from presence_server.history.checkpoint import Checkpoint
 from presence_server.history.recorder import Recorder
 from presence_server.metrics import PresenceCollector
 from presence_server.namespaces import attach
+from presence_server.presence.base import PresenceBackend
+from presence_server.presence.memory import MemoryPresence
 from presence_server.rooms import CountChange, RoomCounter
 from presence_server.sessions.wiring import Carrying, carrying
 from presence_server.viewers import Rules, Viewers
@@ -95,7 +97,8 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 2. The keys of users' tokens.
         keys = await steps.enter_async_context(KeySource(settings.auth))
         # 3. The history: first of all what an earlier process left behind.
-        history = await _remember(steps, settings, folder, clock)
+        presence = MemoryPresence()
+        history = await _remember(steps, settings, folder, clock, presence)
         await history.recorder.recover()
         sessions = await _carry(steps, settings, folder, clock)
         # 4. Rooms and sockets, with nobody in them.
@@ -142,7 +145,9 @@ async def _shut_down(
     log.info("reports_left", reports=history.outbox.waiting)
 
 
-async def _remember(steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock) -> _History:
+async def _remember(
+    steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock, presence: PresenceBackend
+) -> _History:
     own = settings.presence
     key = settings.internal.key_for("snapshots")
     client = BackendClient(own.backend.urls, key, timeout_seconds=own.backend.timeout_seconds)
@@ -152,7 +157,7 @@ async def _remember(steps: AsyncExitStack, settings: Root, folder: DataFolder, c
     except OutboxRefused as error:
         raise StartError(f"the outbox cannot be opened: {error.reason}") from None
     node = own.node or folder.node()
-    recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox)
+    recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox, presence.roster)
     return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
 
 
@@ -171,7 +176,8 @@ def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, se
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
     door = FrontDoor(own.limits, own.trusted_proxies, clock.now)
-    engine = Engine(_engine_settings(own, connecting_origins(own.allowed_origins, *urls)), door)
+    origins = connecting_origins(own.allowed_origins, *urls)
+    engine = Engine(_engine_settings(own, origins, settings.backend.places.headers), door)
     counter = RoomCounter()
 
     def changed(change: CountChange) -> None:
@@ -203,12 +209,13 @@ def _application(settings: Root, live: _Live, history: _History, health: Health,
     return app
 
 
-def _engine_settings(own: PresenceSettings, origins: frozenset[str]) -> EngineSettings:
+def _engine_settings(own: PresenceSettings, origins: frozenset[str], kept: tuple[str, ...]) -> EngineSettings:
     socket = own.socket
     return EngineSettings(
         path=socket.path,
         transports=socket.transports,
         allowed_origins=origins,
+        kept_headers=kept,
         ping_interval_seconds=socket.ping_interval_seconds,
         ping_timeout_seconds=socket.ping_timeout_seconds,
         max_payload_bytes=socket.max_payload_bytes,

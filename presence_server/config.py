@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from backend_api.contract.rooms import PUBLIC_KINDS, RoomKind
 from backend_api.contract.snapshots import Node
 from backend_api.service.settings import AuthSettings, HttpSettings, InternalSettings, Peer, Section
-from backend_api.service.values import HttpUrl, Port
+from backend_api.service.values import HeaderName, HttpUrl, Port
+from presence_server.presence.address import parse
 
 SILENCE_SECONDS = 150.0
 """A session that only beats over HTTP is stale after this; a socket has to be found dead before."""
@@ -18,6 +19,13 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 def _with_slash(path: str) -> str:
     return path if path.endswith("/") else path + "/"
+
+
+def _redis_url(text: str | None) -> str | None:
+    if not text:
+        return None
+    parse(text)
+    return text
 
 
 SocketPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+/?$"), AfterValidator(_with_slash)]
@@ -78,6 +86,15 @@ class OutboxSettings(Section):
     sends_per_second: Positive = 10.0
 
 
+class RedisSettings(Section):
+    """Where the nodes of one presence share their counts; without a URL this process counts alone.
+
+    The forms of the URL are those of `presence.address`.
+    """
+
+    url: Annotated[str | None, AfterValidator(_redis_url), Field(repr=False)] = None
+
+
 class PresenceSettings(HttpSettings):
     """The table `[presence]`."""
 
@@ -91,12 +108,28 @@ class PresenceSettings(HttpSettings):
     broadcast: BroadcastSettings = BroadcastSettings()
     backend: BackendSettings = BackendSettings()
     outbox: OutboxSettings = OutboxSettings()
+    redis: RedisSettings = RedisSettings()
+
+
+class PlacesPeer(BaseModel):
+    """The headers in which trusted proxies say where a client is."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    country_header: HeaderName | None = None
+    region_header: HeaderName | None = None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Their names in lower case."""
+        return tuple(name.lower() for name in (self.country_header, self.region_header) if name is not None)
 
 
 class BackendPeer(Peer):
-    """Where the backend's pages are: they connect to us."""
+    """Where the backend's pages are: they connect to us. And what both programs are told about places."""
 
     public_url: HttpUrl = "http://127.0.0.1:8080"
+    places: PlacesPeer = PlacesPeer()
 
 
 class Root(Section):

@@ -5,11 +5,13 @@ Asked by the engine before a connection is opened. Knows nothing of rooms and to
 
 from collections.abc import Callable
 
-from backend_api.service.addresses import Networks, client_address
+from backend_api.service.addresses import Networks, client_address, is_trusted
+from backend_api.service.places import Place, place
 from presence_server.config import LimitSettings
 from presence_server.engine.requests import Facts
 from presence_server.limits import AddressBook, Pace, TokenBucket
 
+_NOWHERE = Place()
 SHARES = 2
 """So many times its share an address may open: those beyond the first are told why, and have to go."""
 
@@ -17,10 +19,11 @@ SHARES = 2
 class _Entrant:
     """An open connection."""
 
-    __slots__ = ("address", "bucket", "is_beyond")
+    __slots__ = ("address", "bucket", "is_beyond", "place")
 
-    def __init__(self, address: str, bucket: TokenBucket, *, is_beyond: bool) -> None:
+    def __init__(self, address: str, place: Place, bucket: TokenBucket, *, is_beyond: bool) -> None:
         self.address = address
+        self.place = place
         self.bucket = bucket
         self.is_beyond = is_beyond
 
@@ -43,7 +46,7 @@ class FrontDoor:
             return False
         is_beyond = self._addresses.sockets(address) > self._limits.sockets_per_address
         bucket = TokenBucket(self._limits.events_at_once, self._now())
-        self._entrants[connection] = _Entrant(address, bucket, is_beyond=is_beyond)
+        self._entrants[connection] = _Entrant(address, self._place(facts), bucket, is_beyond=is_beyond)
         return True
 
     def leave(self, connection: str) -> None:
@@ -58,6 +61,10 @@ class FrontDoor:
         """Where the connection comes from, through the proxies that are trusted."""
         return self._entrants[connection].address
 
+    def place(self, connection: str) -> Place:
+        """Where a trusted proxy says that the client is."""
+        return self._entrants[connection].place
+
     def pace(self, connection: str) -> Pace:
         """Pay for one event; what a connection that has ended said before is free."""
         entrant, limits = self._entrants.get(connection), self._limits
@@ -67,3 +74,9 @@ class FrontDoor:
 
     def __len__(self) -> int:
         return len(self._entrants)
+
+    def _place(self, facts: Facts) -> Place:
+        """The engine keeps the headers that say it: first the country's, then the region's, as far as there are any."""
+        if not facts.kept or not is_trusted(facts.address, self._trusted):
+            return _NOWHERE
+        return place(*facts.kept)

@@ -28,7 +28,7 @@ PURE = [
     "backend_api/contract",
     *(
         f"backend_api/service/{name}.py"
-        for name in ("access", "addresses", "csv", "layers", "origins", "targets", "tokens", "values")
+        for name in ("access", "addresses", "csv", "layers", "origins", "places", "targets", "tokens", "values")
     ),
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
@@ -37,17 +37,16 @@ PURE = [
     "backend_api/engagement/hot_hours.py",
     "backend_api/engagement/periods.py",
     "backend_api/engagement/rollups.py",
-    "backend_api/engagement/uniques.py",
     "backend_api/engagement/limits.py",
     "backend_api/engagement/privacy.py",
     "backend_api/engagement/retention.py",
+    "backend_api/uniques.py",
     "backend_api/nodes/leases.py",
     "backend_api/sessions/lifecycle.py",
     "backend_api/sessions/statistics.py",
     "backend_api/sessions/beats.py",
     "backend_api/listening/rows.py",
     "backend_api/listening/reports.py",
-    "backend_api/listening/people.py",
     "backend_api/sessions/ranges.py",
     "backend_api/listening/devices.py",
     "backend_api/listening/limits.py",
@@ -64,6 +63,7 @@ PURE = [
     "backend_api/viewers/packing.py",
     "backend_api/viewers/ranges.py",
     "presence_server/rooms.py",
+    "presence_server/presence/address.py",
     "presence_server/history/windows.py",
     "presence_server/limits.py",
     "presence_server/history/sampler.py",

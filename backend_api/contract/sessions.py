@@ -86,6 +86,8 @@ class IntervalReport(Wire):
     link_id: RoomId | None = None
     user_agent: Annotated[str, StringConstraints(max_length=512)] | None = None
     address: Annotated[str, StringConstraints(max_length=64)] | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$")] | None = None
     quality: Quality | None = None
 
     @model_validator(mode="after")

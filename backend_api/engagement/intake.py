@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry, Counter
 
 from backend_api.contract.events import BatchAnswer
 from backend_api.engagement.catalogue import Catalogue
-from backend_api.engagement.countries import Countries
 from backend_api.engagement.documents import Origin
 from backend_api.engagement.events import Conditions, Sender, admit, read
 from backend_api.engagement.ingest import Ingest
@@ -22,6 +21,7 @@ class Arrival(NamedTuple):
     """Where a batch came from. `consent` is what the page says, None where it says nothing; times are Unix seconds."""
 
     address: str
+    country: str | None
     user_agent: str
     user_id: str | None
     is_internal: bool
@@ -45,7 +45,6 @@ class EventIntake:
         self._ingest = ingest
         self._retention = retention
         self._settings = settings
-        self._countries = Countries(settings.country_file)
         self._limits = AddressLimits(per_second=settings.events_per_second, cap=settings.events_at_once)
         self._events = Counter("engagement_events", "Events of batches", ["outcome"], registry=registry)
 
@@ -82,10 +81,10 @@ class EventIntake:
         return Sender(arrival.user_id, arrival.is_internal, consent, robot)
 
     def _origin(self, sender: Sender, arrival: Arrival) -> Origin:
-        """The country is found by the whole address; what is kept of it afterwards is less."""
+        """The country was found by the whole address; what is kept of it is less."""
         if arrival.is_internal:
             return Origin(arrival.user_id)
-        country = self._countries.of(arrival.address)
+        country = arrival.country
         if not sender.has_consent:
             return Origin(arrival.user_id, keeps_device=False, country=country)
         agent = arrival.user_agent[:MAX_USER_AGENT]

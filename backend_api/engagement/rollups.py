@@ -10,7 +10,7 @@ from datetime import timedelta
 from heapq import nlargest
 from typing import Any, NamedTuple, Self
 
-from backend_api.engagement.uniques import HASH_SPACE, People
+from backend_api.uniques import HASH_SPACE, People
 
 Raw = Mapping[str, Any]
 """A stored event (see `documents`)."""

@@ -21,6 +21,7 @@ from backend_api.engagement.dashboards import Dashboards
 from backend_api.engagement.intake import Arrival, EventIntake
 from backend_api.engagement.reading import EVERYBODY, of_artist, of_track
 from backend_api.engagement.tracks import Tracks
+from backend_api.places import Places
 from backend_api.service.access import Caller, Internal, User, admin, anyone, role
 from backend_api.service.errors import FieldError, Forbidden, NotFound, Unprocessable
 from backend_api.service.identity import Identify
@@ -77,6 +78,7 @@ async def take_events(
     now: float,
     intake: EventIntake,
     identify: Identify,
+    places: Places,
 ) -> BatchAnswer:
     batch = body if isinstance(body, Envelope) else Envelope(events=body)
     user = caller.claims.sub if isinstance(caller, User) else None
@@ -84,6 +86,7 @@ async def take_events(
         user = (await identify.user(batch.token)).sub
     arrival = Arrival(
         address=address,
+        country=places.of_request(request.remote or "", request.headers, address).country,
         user_agent=request.headers.get("User-Agent", ""),
         user_id=user,
         is_internal=isinstance(caller, Internal),

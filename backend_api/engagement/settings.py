@@ -1,6 +1,5 @@
 """The section [backend.engagement]. Relations between its values are checked here."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -22,8 +21,6 @@ class EngagementSettings(Section):
     """With "required", a batch without `consent: true` leaves no device id, address or user agent."""
     addresses: Literal["truncated", "hashed", "none"] = "truncated"
     address_key: Secret | None = None
-    country_file: Path | None = None
-    """A MaxMind database with countries."""
     events_per_second: Annotated[float, Field(gt=0)] = 50.0
     """Per address, on average; `events_at_once` is the cap."""
     events_at_once: Annotated[int, Field(ge=1_000)] = 5_000

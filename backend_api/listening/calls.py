@@ -3,21 +3,29 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from secrets import token_urlsafe
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend_api.contract.session_tokens import SessionClaims, check, issue
-from backend_api.listening.devices import device_of
+from backend_api.listening.describing import described
 from backend_api.listening.limits import GuestLimits
-from backend_api.listening.places import Places
 from backend_api.nodes.leases import Leases
 from backend_api.service.access import Caller, Nobody, User
 from backend_api.service.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
+from backend_api.service.places import Place
 from backend_api.sessions import beats
 from backend_api.sessions.documents import Record
 from backend_api.sessions.lifecycle import judge
 from backend_api.sessions.store import SessionStore
 
 KIND: Final = "listening"
+
+
+class Sender(NamedTuple):
+    """Where a request comes from."""
+
+    address: str
+    user_agent: str
+    place: Place
 
 
 class ListeningCalls:
@@ -28,29 +36,26 @@ class ListeningCalls:
         store: SessionStore,
         secrets: Sequence[bytes],
         limits: GuestLimits,
-        places: Places,
         now: Callable[[], float],
     ) -> None:
         self._store = store
-        self._places = places
         self._secrets = secrets
         self._limits = limits
         self._now = now
 
     async def start(
-        self, caller: Caller, target: tuple[str, str, str], listener_id: str | None, address: str, agent: str
+        self, caller: Caller, target: tuple[str, str, str], listener_id: str | None, sender: Sender
     ) -> tuple[Record, str]:
         """A new session and its token. TooManyRequests where the address has its share of guests."""
         now, user = self._now(), _user_of(caller)
-        if user is None and not self._limits.may_start(address, now):
+        if user is None and not self._limits.may_start(sender.address, now):
             raise TooManyRequests("Too many sessions from this address.", retry_after_seconds=60)
         subject = f"u:{user}" if user else f"g:{listener_id}" if listener_id else ""
         claims = SessionClaims(KIND, token_urlsafe(16), now, subject, target)
-        facts = _facts(claims) | {"listener": listener_id, "device": device_of(agent) if agent else None}
-        facts |= self._places.of(address)
+        facts = _facts(claims) | {"listener": listener_id} | described(sender.user_agent, sender.place)
         (record,) = await self._store.merge([beats.started(claims.session_id, KIND, facts, now)])
         if user is None:
-            self._limits.heard(address, claims.session_id, now)
+            self._limits.heard(sender.address, claims.session_id, now)
         return record, issue(self._secrets[0], claims)
 
     async def beat(

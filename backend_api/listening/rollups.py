@@ -13,11 +13,11 @@ from pymongo import UpdateOne
 
 from backend_api.contract.sessions import TIMINGS
 from backend_api.db import Document, Index, Mongo
-from backend_api.listening.people import People
 from backend_api.listening.reports import ListeningTime, length_in, listening_time
 from backend_api.listening.rows import Counted, Row, counted
 from backend_api.listening.source import Source
 from backend_api.sessions.documents import Record
+from backend_api.uniques import HASH_SPACE, People
 
 DAYS = "listening_days"
 MARKS = "listening_marks"
@@ -67,10 +67,10 @@ class Rollups:
         for first, last in _stretches(open_days):
             rows = await source.rows(channel, first * DAY_SECONDS, (last + 1) * DAY_SECONDS)
             days.append(_figures(channel, first, rows, through=last))
-        people = People().union(People.unpacked(day["people"]) for day in days)
+        people = People.merged(People.unpack(day["people"], day.get("bound", HASH_SPACE)) for day in days)
         active = sum(row.status == "active" for row in live)
         total, started, durations = (sum(day[name] for day in days) for name in ("seconds", "started", "durations"))
-        return listening_time(total, started, durations, (len(people), people.is_exact), active)
+        return listening_time(total, started, durations, (people.number, people.is_exact), active)
 
     async def _recount(self, source: Source, channel: str, day: int) -> Document:
         rows = await source.ended(channel, day * DAY_SECONDS, (day + 1) * DAY_SECONDS)
@@ -81,13 +81,15 @@ def _figures(channel: str, day: int, rows: Iterable[Row], through: int | None = 
     """What is kept of a day, or of the days `day` through `through`."""
     start_at, end_at = day * DAY_SECONDS, ((day if through is None else through) + 1) * DAY_SECONDS
     sessions: list[Counted] = counted(rows, start_at, end_at)
+    people = People.of(some.row.person for some in sessions)
     return {
         "channel": channel,
         "day": day,
         "seconds": sum(some.seconds for some in sessions),
         "started": sum(start_at <= some.row.start_at < end_at for some in sessions),
         "durations": sum(length_in(some, start_at, end_at) for some in sessions),
-        "people": People.of({some.row.person for some in sessions}).packed(),
+        "people": people.pack(),
+        **({} if people.is_exact else {"bound": people.bound}),
     }
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from backend_api.contract.wire import at
 from backend_api.listening import lists, messages
-from backend_api.listening.calls import ListeningCalls
+from backend_api.listening.calls import ListeningCalls, Sender
 from backend_api.listening.channels import Channel, Channels
 from backend_api.listening.messages import (
     BeatBody,
@@ -25,6 +25,7 @@ from backend_api.listening.messages import (
 from backend_api.listening.reports import ListenersReport, ListeningTime
 from backend_api.listening.rows import Row, row_of_record
 from backend_api.listening.station import Station
+from backend_api.places import Places
 from backend_api.service.access import Caller, User, admin, anyone, authorize, internal, owner_of_room
 from backend_api.service.access import user as a_user
 from backend_api.service.csv import Cell, Csv
@@ -39,11 +40,12 @@ _READERS = (owner_of_room, admin, internal("read"))
 
 @table.post("/listening-sessions", allow=(anyone,), summary="Start a listening session", status=201)
 async def start_session(
-    *, body: StartBody, caller: Caller, address: str, request: web.Request, calls: ListeningCalls
+    *, body: StartBody, caller: Caller, address: str, request: web.Request, calls: ListeningCalls, places: Places
 ) -> Started:
     target = (body.channel_id, body.stream_id or "", body.show_id or "")
-    agent = request.headers.get("User-Agent", "")
-    record, token = await calls.start(caller, target, body.listener_id, address, agent)
+    where = places.of_request(request.remote or "", request.headers, address)
+    sender = Sender(address, request.headers.get("User-Agent", ""), where)
+    record, token = await calls.start(caller, target, body.listener_id, sender)
     return Started(id=record.session.id, session_token=token, start_time=at(record.session.started_at))
 
 

@@ -19,15 +19,21 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Networks) -
         return peer
     hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
     for hop in reversed(hops[-MAX_HOPS:]):
-        before = _parse(hop) if _is_trusted(client, trusted) else None
+        before = _parse(hop) if _is_within(client, trusted) else None
         if before is None:
             break
         client = before
     return str(client)
 
 
-def _is_trusted(address: IPv4Address | IPv6Address, trusted: Networks) -> bool:
-    return any(address in network for network in trusted)
+def is_trusted(peer: str, trusted: Networks) -> bool:
+    """Whether a connection comes from one of the trusted proxies, so that its headers are believed."""
+    address = _parse(peer)
+    return address is not None and _is_within(address, trusted)
+
+
+def _is_within(address: IPv4Address | IPv6Address, networks: Networks) -> bool:
+    return any(address in network for network in networks)
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

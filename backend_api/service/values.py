@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, StringConstraints
 
 MIN_KEY_LENGTH = 32
 
@@ -67,6 +67,7 @@ FetchUrl = Annotated[str, AfterValidator(_safe_to_trust)]
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -59,7 +59,7 @@ class Front(asyncio.Protocol):
         transport = self._transport
         peer = transport.get_extra_info("peername")
         scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
-        known = facts(upgrade.query, scheme, peer[0] if peer else "", upgrade.headers)
+        known = facts(upgrade.query, scheme, peer[0] if peer else "", upgrade.headers, settings.kept_headers)
         outcome = accept(self._connections, transport, upgrade.key, known)
         if isinstance(outcome, Refusal):
             self._answer(outcome.response())

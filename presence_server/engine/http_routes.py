@@ -49,7 +49,7 @@ class HttpRoutes:
 
     def _open(self, request: web.Request, origin: str) -> web.StreamResponse:
         connections, settings = self._connections, self._connections.settings
-        sid, known = connections.new_sid(), _facts(request)
+        sid, known = connections.new_sid(), _facts(request, connections.settings.kept_headers)
         if not connections.door.enter(sid, known):
             return _refused(CROWDED, origin)
         wire = PollingWire(settings.write_limit_bytes)
@@ -119,7 +119,12 @@ class HttpRoutes:
         transport, headers = request.transport, merge(request.headers.items())
         if transport is None or headers is None or not asks_for_websocket(headers) or request.version != (1, 1):
             return _refused(BAD_REQUEST)
-        outcome = accept(self._connections, transport, headers["sec-websocket-key"], _facts(request))
+        outcome = accept(
+            self._connections,
+            transport,
+            headers["sec-websocket-key"],
+            _facts(request, self._connections.settings.kept_headers),
+        )
         if isinstance(outcome, Refusal):
             return _refused(outcome)
         _detach(request, outcome)
@@ -157,10 +162,10 @@ def _packets(request: web.Request, body: bytes) -> list[str | bytes]:
     return decode_payload(body)
 
 
-def _facts(request: web.Request) -> Facts:
+def _facts(request: web.Request, keep: tuple[str, ...]) -> Facts:
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     headers = {name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers}
-    return facts(request.query_string, request.scheme, peer[0] if peer else "", headers)
+    return facts(request.query_string, request.scheme, peer[0] if peer else "", headers, keep)
 
 
 def _answer(text: str, origin: str, status: int = 200) -> web.Response:

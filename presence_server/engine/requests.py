@@ -29,6 +29,8 @@ class Facts(NamedTuple):
     origin: str
     user_agent: str
     forwarded_for: str
+    kept: tuple[str, ...] = ()
+    """The values of the headers that the settings name, empty where one is missing."""
 
     def environ(self) -> dict[str, Any]:
         """The WSGI-like form that Socket.IO handlers are given; absent headers have no key."""
@@ -62,7 +64,7 @@ class Upgrade(NamedTuple):
     headers: dict[str, str]
 
 
-def facts(query: str, scheme: str, address: str, headers: dict[str, str]) -> Facts:
+def facts(query: str, scheme: str, address: str, headers: dict[str, str], keep: tuple[str, ...] = ()) -> Facts:
     """Keep what is needed; strings that many connections share are held once."""
     return Facts(
         _shared(query),
@@ -72,6 +74,7 @@ def facts(query: str, scheme: str, address: str, headers: dict[str, str]) -> Fac
         _shared(headers.get("origin", "")),
         _shared(headers.get("user-agent", "")),
         headers.get("x-forwarded-for", ""),
+        tuple(headers.get(name, "") for name in keep),
     )
 
 

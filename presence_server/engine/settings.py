@@ -12,6 +12,8 @@ class EngineSettings:
     path: str = "/socket.io/"
     transports: tuple[str, ...] = ("polling", "websocket")
     allowed_origins: frozenset[str] = frozenset()
+    kept_headers: tuple[str, ...] = ()
+    """Names, in lower case, of further headers whose values a `Door` is told."""
     ping_interval_seconds: float = 25.0
     ping_timeout_seconds: float = 20.0
     max_payload_bytes: int = 65536

@@ -18,7 +18,7 @@ from presence_server.delivery.reports import SNAPSHOTS_PATH, snapshot_bodies
 from presence_server.errors import OutboxRefused
 from presence_server.folder import DataFolder
 from presence_server.history.checkpoint import Checkpoint, closed_record, levels_record, rooms_record
-from presence_server.history.sampler import Sampler, carried
+from presence_server.history.sampler import Roster, Sampler, carried
 from presence_server.history.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 from presence_server.rooms import CountChange
 
@@ -52,12 +52,15 @@ class _Ended(NamedTuple):
 class Recorder:
     """The history of this node's rooms, from the change of a count to the outbox."""
 
-    def __init__(self, node: str, clock: Clock, folder: DataFolder, checkpoint: Checkpoint, outbox: Outbox) -> None:
+    def __init__(
+        self, node: str, clock: Clock, folder: DataFolder, checkpoint: Checkpoint, outbox: Outbox, roster: Roster
+    ) -> None:
         self._node = node
         self._clock = clock
         self._folder = folder
         self._checkpoint = checkpoint
         self._outbox = outbox
+        self._roster = roster
         self._sampler = Sampler(node, clock.boot, clock.now())
         self._kept_boot = clock.boot
         self._ended: list[_Ended] = []
@@ -112,7 +115,7 @@ class Recorder:
         """File the open windows as partial parts; for the end of the program."""
         async with self._one_at_a_time:
             self._look_at_clock()
-            self._ended.append(_Ended(self._sampler.boot, self._sampler.end(self._clock.now()), {}))
+            self._ended.append(_Ended(self._sampler.boot, self._sampler.end(self._clock.now(), self._roster), {}))
             await self._queue_ended()
             await self._file()
 
@@ -122,7 +125,7 @@ class Recorder:
             return
         log.warning("new_boot", reason="the clock stepped, or the process was paused", boot=self._clock.boot)
         old, levels = self._sampler, self._sampler.levels()
-        self._ended.append(_Ended(old.boot, old.abandon(), levels))
+        self._ended.append(_Ended(old.boot, old.abandon(self._roster), levels))
         held_from = (slot_of(self._clock.now()) + 1) * SLOT_SECONDS
         self._sampler = Sampler(self._node, self._clock.boot, held_from, levels)
 
@@ -160,7 +163,8 @@ class Recorder:
             levels: dict[int, dict[str, int]] = defaultdict(dict)
             while windows and len(parts) < MAX_PARTS:
                 for window in windows:
-                    parts += filter(None, [window.part(sampler.node, sampler.boot)])
+                    others = self._roster(window.room, window.minute_at)
+                    parts += filter(None, [window.part(sampler.node, sampler.boot, others=others)])
                     levels[window.minute_at][window.room] = window.level
                 last_minute_at = windows[-1].minute_at
                 # A busy node has tens of thousands of these: other work goes on in between.

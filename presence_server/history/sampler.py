@@ -1,9 +1,12 @@
 """The windows of all rooms of one node and boot. Pure: time is an argument; `recorder` keeps what comes out of here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
 from presence_server.history.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
+
+Roster = Callable[[str, int], tuple[str, ...]]
+"""Given a room and the start of a minute: the other nodes that are believed to have held the room in it."""
 
 
 class Sampler:
@@ -59,13 +62,13 @@ class Sampler:
         taken, self._closed = self._closed[:limit], self._closed[limit:]
         return taken
 
-    def end(self, at: float) -> list[Part]:
+    def end(self, at: float, roster: Roster) -> list[Part]:
         """Partial parts of everything, up to `at`. The sampler is spent."""
-        return self._end(at, slot_of(at) + 1)
+        return self._end(at, slot_of(at) + 1, roster)
 
-    def abandon(self) -> list[Part]:
+    def abandon(self, roster: Roster) -> list[Part]:
         """As `end`, but only the slots that `closed_slots` has given out: nothing after them can be trusted."""
-        return self._end(self._next_slot * SLOT_SECONDS, self._next_slot)
+        return self._end(self._next_slot * SLOT_SECONDS, self._next_slot, roster)
 
     @property
     def holds(self) -> bool:
@@ -77,7 +80,7 @@ class Sampler:
         windows = {**self._past, **self._open}
         return {room: window.level for room, window in windows.items() if window.level}
 
-    def _end(self, at: float, before_slot: int) -> list[Part]:
+    def _end(self, at: float, before_slot: int, roster: Roster) -> list[Part]:
         self.turn(at)
         self._carry_all_over()
         parts = []
@@ -85,8 +88,8 @@ class Sampler:
         self._closed, self._open = [], {}
         for window in windows:
             window.advance(at)
-            before = before_slot - slot_of(window.minute_at)
-            parts.append(window.part(self.node, self.boot, max(0, min(before, SLOTS_PER_MINUTE))))
+            before = max(0, min(before_slot - slot_of(window.minute_at), SLOTS_PER_MINUTE))
+            parts.append(window.part(self.node, self.boot, before, roster(window.room, window.minute_at)))
         return [part for part in parts if part is not None]
 
     def _carry_all_over(self) -> None:

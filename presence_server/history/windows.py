@@ -92,8 +92,11 @@ class MinuteWindow:
         self.joins, self.leaves = carried.joins, carried.leaves
         self._counted_to = float(self.minute_at + (carried.slot.number + 1) * SLOT_SECONDS)
 
-    def part(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE) -> Part | None:
-        """The contract's part of the slots below number `before`; None when none of them was held."""
+    def part(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE, others: tuple[str, ...] = ()) -> Part | None:
+        """The contract's part of the slots below number `before`; None when none of them was held.
+
+        `others` are the other nodes that are believed to have held the room in this minute.
+        """
         slots = [slot for slot in self._slots() if slot.number < before]
         if not slots:
             return None
@@ -110,7 +113,7 @@ class MinuteWindow:
             node=node,
             boot=boot,
             slots=slots,
-            roster=[node],
+            roster=[node, *others],
             joins=self.joins,
             leaves=self.leaves,
         )

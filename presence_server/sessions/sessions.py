@@ -123,7 +123,8 @@ class SessionSockets:
         is_guest, address = wanted.claims is None, self._floor.door.address(connection)
         if is_guest and not self._floor.guests.enter(address):
             raise ConnectionRefused("too_many_sockets", "Too many guests' sessions from this address.")
-        details = {**wanted.details, "address": address[:64]} | ({"user_agent": agent[:512]} if agent else {})
+        details = {**wanted.details, "address": address[:64], **self._floor.door.place(connection).facts()}
+        details |= {"user_agent": agent[:512]} if agent else {}
         bucket = TokenBucket(_EVENTS_AT_ONCE, self._floor.clock.now())
         self._sockets[sid] = _Socket(connection, address, is_guest, wanted, details, bucket)
         if wanted.claims is not None:

@@ -16,7 +16,7 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from scripts.stack import keyring
-from scripts.stack.demo_school import LEARNERS, STUDENTS, School, learner, student
+from scripts.stack.demo_school import LEARNERS, STUDENTS, School, Sockets, learner, student
 from scripts.stack.links import DEMO_AUCTIONS, DEMO_CHANNEL
 
 VIEWERS = 36
@@ -39,11 +39,11 @@ def choose_room(dice: random.Random, at: float) -> str:
     return dice.choices(DEMO_AUCTIONS, weights)[0]
 
 
-async def visit(url: str, viewer_id: str, room: str, dice: random.Random) -> None:
+async def visit(sockets: Sockets, viewer_id: str, room: str, dice: random.Random) -> None:
     """One page view: connect, join, perhaps look at another tab for a while, go."""
     client = socketio.AsyncClient(reconnection=False)
     try:
-        await client.connect(url, transports=["websocket"], auth={"viewerId": viewer_id})
+        await client.connect(**sockets.choose(dice), auth={"viewerId": viewer_id})
         await client.call("join", {"room": room}, timeout=5)
         seconds = dice.uniform(*VISIT_SECONDS)
         await asyncio.sleep(seconds / 2)
@@ -54,12 +54,12 @@ async def visit(url: str, viewer_id: str, room: str, dice: random.Random) -> Non
         await client.disconnect()
 
 
-async def listen(url: str, listener_id: str, dice: random.Random) -> None:
+async def listen(sockets: Sockets, listener_id: str, dice: random.Random) -> None:
     """One stretch of listening to the demo channel, with a stall now and then."""
     client = socketio.AsyncClient(reconnection=False)
     auth = {"channelId": DEMO_CHANNEL, "showId": "morning-show", "listenerId": listener_id}
     try:
-        await client.connect(url, transports=["websocket"], auth=auth, namespaces=["/listening"])
+        await client.connect(**sockets.choose(dice), auth=auth, namespaces=["/listening"])
         for _ in range(dice.randint(1, 5)):
             await asyncio.sleep(dice.uniform(*VISIT_SECONDS))
             stalls = int(dice.random() < 0.2)
@@ -69,32 +69,32 @@ async def listen(url: str, listener_id: str, dice: random.Random) -> None:
         await client.disconnect()
 
 
-async def listener(url: str, seed: int) -> None:
+async def listener(sockets: Sockets, seed: int) -> None:
     """Somebody who listens again and again."""
     dice = random.Random(1_000 + seed)  # noqa: S311 - nobody's secret
     while True:
         await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
         with contextlib.suppress(SocketIOError, OSError, TimeoutError):
-            await listen(url, f"demo-listener-{seed}", dice)
+            await listen(sockets, f"demo-listener-{seed}", dice)
 
 
-async def viewer(url: str, seed: int) -> None:
+async def viewer(sockets: Sockets, seed: int) -> None:
     """Somebody who comes back again and again, also after the server was away."""
     dice = random.Random(seed)  # noqa: S311 - nobody's secret
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
         with contextlib.suppress(SocketIOError, OSError, TimeoutError):
-            await visit(url, f"demo-{seed % PEOPLE}", choose_room(dice, loop.time()), dice)
+            await visit(sockets, f"demo-{seed % PEOPLE}", choose_room(dice, loop.time()), dice)
 
 
-async def run(url: str, school: School | None) -> None:
+async def run(sockets: Sockets, school: School | None) -> None:
     """Runs until SIGTERM or SIGINT; then everybody leaves."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tasks = [_task(viewer(url, seed)) for seed in range(VIEWERS)]
-    tasks += [_task(listener(url, seed)) for seed in range(LISTENERS)]
+    tasks = [_task(viewer(sockets, seed)) for seed in range(VIEWERS)]
+    tasks += [_task(listener(sockets, seed)) for seed in range(LISTENERS)]
     if school is not None:
         tasks += [_task(student(school, name, seed)) for seed, name in enumerate(STUDENTS)]
         tasks += [_task(learner(school, name, seed)) for seed, name in enumerate(LEARNERS)]
@@ -110,17 +110,20 @@ def _task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presence", required=True, metavar="URL")
+    parser.add_argument("--presence", required=True, nargs="+", metavar="URL", help="each visit goes to any of them")
+    parser.add_argument("--path", required=True, help="where its sockets are")
+    parser.add_argument("--transports", required=True, nargs="+")
     parser.add_argument("--backend", required=True, metavar="URL")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the stack's folder, where its own secrets are in use")
     # The client library reports every refused connection with a traceback; here that is a retry.
     logging.disable(logging.CRITICAL)
     options = parser.parse_args()
+    sockets = Sockets(tuple(options.presence), options.path, tuple(options.transports))
     school = None
     if options.data is not None:
         own = keyring.load(options.data)
-        school = School(options.backend, options.presence, own.api_key, own.token_secret)
-    asyncio.run(run(options.presence, school))
+        school = School(options.backend, sockets, own.api_key, own.token_secret)
+    asyncio.run(run(sockets, school))
     return 0
 
 

@@ -25,11 +25,23 @@ PAUSE_SECONDS = (10.0, 60.0)
 TOKEN_SECONDS = 3_600
 
 
+class Sockets(NamedTuple):
+    """Where the presence processes are, and what they speak."""
+
+    urls: tuple[str, ...]
+    path: str
+    transports: tuple[str, ...]
+
+    def choose(self, dice: random.Random) -> dict[str, Any]:
+        """How a client connects to any of them."""
+        return {"url": dice.choice(self.urls), "socketio_path": self.path, "transports": list(self.transports)}
+
+
 class School(NamedTuple):
     """Where the programs are, and what opens them."""
 
     backend: str
-    presence: str
+    sockets: Sockets
     api_key: str
     token_secret: str
 
@@ -58,19 +70,21 @@ class School(NamedTuple):
         token = link["trackingToken"]
         await asyncio.sleep(dice.uniform(3, 20))
         await self.ask("POST", "/api/zoom/start", {"token": token})
-        await self._stay("/tutoring", {"trackingToken": token}, dice.uniform(*LESSON_SECONDS))
+        await self._stay("/tutoring", {"trackingToken": token}, LESSON_SECONDS, dice)
 
     async def study(self, learner: str, dice: random.Random) -> None:
         """A stay in one of a few calls."""
         token = mint(self.token_secret, {"sub": learner}, now=time.time(), ttl_seconds=TOKEN_SECONDS)
         auth = {"token": token, "callId": f"study-room-{dice.randint(1, 3)}"}
-        await self._stay("/study", auth, dice.uniform(*CALL_SECONDS))
+        await self._stay("/study", auth, CALL_SECONDS, dice)
 
-    async def _stay(self, namespace: str, auth: dict[str, str], seconds: float) -> None:
+    async def _stay(
+        self, namespace: str, auth: dict[str, str], within_seconds: tuple[float, float], dice: random.Random
+    ) -> None:
         client = socketio.AsyncClient(reconnection=False)
         try:
-            await client.connect(self.presence, transports=["websocket"], auth=auth, namespaces=[namespace])
-            await asyncio.sleep(seconds)
+            await client.connect(**self.sockets.choose(dice), auth=auth, namespaces=[namespace])
+            await asyncio.sleep(dice.uniform(*within_seconds))
             await client.call("end", namespace=namespace, timeout=5)
         finally:
             await client.disconnect()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.stack.plan import Ports
+from scripts.stack.plan import Addresses
 from scripts.stack.tokens import mint
 
 LINK_TTL_SECONDS = 12 * 3600
@@ -12,9 +12,9 @@ DEMO_LEARNER = "demo-learner"
 DEMO_AUCTIONS = ("auction:demo", "auction:vintage-guitar", "auction:night-train")
 
 
-def describe(ports: Ports, secret: str | None, *, data: Path, now: float) -> str:
+def describe(where: Addresses, secret: str | None, *, data: Path, redis_url: str | None, now: float) -> str:
     """Several lines for a person. Without a `secret` the links carry no token: the operator's own users have them."""
-    backend, presence = (f"http://127.0.0.1:{port}" for port in ports)
+    backend = where.public_backend
     room = DEMO_AUCTIONS[0]
     token = _fragment(secret, now, sub="local-admin", roles=["admin"])
     teacher = _fragment(secret, now, sub=DEMO_TEACHER, roles=["teacher"], teacherId=DEMO_TEACHER)
@@ -29,7 +29,8 @@ def describe(ports: Ports, secret: str | None, *, data: Path, now: float) -> str
         ("lessons", f"{backend}/admin/teacher-sessions{token}"),
         ("study time", f"{backend}/study/{DEMO_LEARNER}{token}"),
         ("API", f"{backend}/docs"),
-        ("sockets", f"{presence}/socket.io/"),
+        *(("sockets", f"{url}{where.socket_path}") for url in where.public_presence),
+        *([("redis", redis_url)] if redis_url else []),
         ("data, logs", str(data)),
     ]
     lines = [f"  {name:<12} {url}" for name, url in rows]

@@ -11,8 +11,8 @@ def start_stack(tmp_path):
     """Starts stacks on one data folder; whatever still runs at the end is stopped."""
     started: list[Stack] = []
 
-    def start(*options: str, env: dict[str, str] | None = None) -> Stack:
-        started.append(Stack(tmp_path / "var", *options, env=env))
+    def start(*options: str, presence: int = 1, env: dict[str, str] | None = None) -> Stack:
+        started.append(Stack(tmp_path / "var", *options, presence=presence, env=env))
         return started[-1]
 
     yield start

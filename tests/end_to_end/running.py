@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,36 @@ ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> range:
+    """Consecutive ports that nobody listens on at this moment."""
+    while True:
+        with ExitStack() as probes:
+            first = 0
+            with suppress(OSError, OverflowError):
+                for number in range(count):
+                    probe = probes.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", first + number if first else 0))
+                    first = first or probe.getsockname()[1]
+                return range(first, first + count)
 
 
 class Stack:
     """A running `scripts/up`: its addresses, its processes, its end."""
 
-    def __init__(self, data: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, data: Path, *options: str, presence: int = 1, env: dict[str, str] | None = None) -> None:
         self.data = data
-        self.backend_port, self.presence_port = free_port(), free_port()
+        presence_ports = free_ports(presence)
+        self.backend_port, self.presence_port = free_port(), presence_ports[0]
         self.backend = f"http://127.0.0.1:{self.backend_port}"
-        self.presence = f"http://127.0.0.1:{self.presence_port}"
+        self.presence_urls = [f"http://127.0.0.1:{port}" for port in presence_ports]
+        self.presence = self.presence_urls[0]
         self.lines: list[str] = []
         self._ready = threading.Event()
         ports = ["--backend-port", str(self.backend_port), "--presence-port", str(self.presence_port)]
+        ports += ["--presence", str(presence)] if presence > 1 else []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts.stack", "--data", str(data), *ports, *options],
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
@@ -63,14 +78,25 @@ class Stack:
         return "".join(f"\n--- {log.name}\n{log.read_text()[-3000:]}" for log in (self.data / "logs").glob("*.log"))
 
     def pid_of(self, package: str) -> int:
+        pids = self.pids_of(package)
+        assert pids, f"{package} is not running"
+        return pids[0]
+
+    def pids_of(self, word: str) -> list[int]:
+        """The programs of this name or with this word in their command lines, first started first."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in children:
-            if package in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
-                return int(pid)
-        raise AssertionError(f"{package} is not running")
+        return [int(pid) for pid in children if word in _names(Path("/proc", pid))]
 
     def kill(self, package: str) -> None:
         os.kill(self.pid_of(package), signal.SIGKILL)
+
+    def wait_line(self, part: str, seconds: float = 20) -> str:
+        """The line with this text in it, once it is printed."""
+        deadline = time.monotonic() + seconds
+        while not (found := [line for line in self.lines if part in line]):
+            assert time.monotonic() < deadline, f"no line with {part!r}: {self.lines}"
+            time.sleep(0.02)
+        return found[0]
 
     def stop(self) -> int:
         self.process.terminate()
@@ -99,13 +125,18 @@ class Stack:
             return error.code, json.loads(error.read())
 
 
+def _names(process: Path) -> list[str]:
+    """Redis writes its address over its command line: the name is what is left."""
+    return [(process / "comm").read_text().strip(), *(process / "cmdline").read_bytes().decode().split("\0")]
+
+
 class Programs:
     """The database, the backend and any number of presence servers, each by its name."""
 
     def __init__(self, data: Path, http: aiohttp.ClientSession) -> None:
         self.data = data
         self.ports = plan.Ports(free_port(), free_port())
-        self.backend, self.presence = (f"http://127.0.0.1:{port}" for port in self.ports)
+        self.backend, self.presence = (f"http://127.0.0.1:{port}" for port in (self.ports.backend, self.ports.presence))
         self.ring = keyring.load_or_make(data)
         self.children: dict[str, Child] = {}
         self._http = http

@@ -41,6 +41,14 @@ def test_the_fixed_names_are_understood(tmp_path):
     assert root.backend.public_url == "https://backend.example"
 
 
+def test_redis_is_named_by_file_or_environment_and_an_empty_name_is_none(tmp_path):
+    """Without one, this process counts alone."""
+    url = "redis+sentinel://10.0.0.1,10.0.0.2/mymaster"
+    assert _load(tmp_path).presence.redis.url is None
+    assert _load(tmp_path, '[presence.redis]\nurl = ""\n').presence.redis.url is None
+    assert _load(tmp_path, PRESENCE__REDIS__URL=url).presence.redis.url == url
+
+
 def test_the_backends_table_is_read_for_its_url_only(tmp_path):
     """One file serves both programs."""
     root = _load(tmp_path, '[backend]\nport = 1\nretired = true\npublic_url = "https://b.example"\n')
@@ -71,6 +79,7 @@ BAD = [
     ("[presence.outbox]\nmax_bytes = 10", "max_bytes"),
     ("[presence]\nnode = 'has space'", "node"),
     ("[presence]\npublic_kinds = ['Auction']", "public_kinds"),
+    ("[presence.redis]\nurl = 'http://cache'", "presence.redis.url: must begin with redis://"),
     ("[nonsense]\nx = 1", "nonsense"),
 ]
 

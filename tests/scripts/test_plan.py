@@ -63,8 +63,73 @@ def test_a_configured_database_url_means_no_embedded_one():
 def test_ports_come_from_the_command_line_then_the_file_then_the_defaults():
     """--backend-port wins over [backend] port, which wins over 8080."""
     configured = plan.Configured({"backend": {"port": 9000}}, {})
-    assert plan.choose_ports(configured, None, None) == (9000, plan.PRESENCE_PORT)
-    assert plan.choose_ports(configured, 9001, 9002) == (9001, 9002)
+    assert plan.choose_ports(configured, None, None) == plan.Ports(9000, plan.PRESENCE_PORT)
+    assert plan.choose_ports(configured, 9001, 9002) == plan.Ports(9001, 9002)
+
+
+def test_several_processes_have_consecutive_ports_folders_and_addresses_of_their_own():
+    """The first keeps what one alone would have; with N nodes of one configured name, the others get a number."""
+    ports = plan.choose_ports(plan.Configured({}, {}), None, 9000, 3)
+    assert list(ports.of_presence) == [9000, 9001, 9002]
+    configured = plan.Configured({"presence": {"node": "berlin", "data_dir": "/kept"}}, {})
+    first, _, third = (
+        plan.process_environment(configured, ports, index, data=Path("/data"), redis_url="redis://r")
+        for index in range(3)
+    )
+    assert first == {"PRESENCE__REDIS__URL": "redis://r"}
+    assert third == {
+        "PRESENCE__REDIS__URL": "redis://r",
+        "PRESENCE__PORT": "9002",
+        "PRESENCE__DATA_DIR": "/kept-3",
+        "PRESENCE__PUBLIC_URL": "http://127.0.0.1:9002",
+        "PRESENCE__NODE": "berlin-3",
+    }
+
+
+def test_ports_beyond_the_last_one_are_refused():
+    """Rather than by the third process, once the others run."""
+    with pytest.raises(ValueError, match="65535"):
+        plan.choose_ports(plan.Configured({}, {}), None, 65534, 3)
+
+
+def test_a_redis_is_started_only_for_several_processes_without_a_configured_one():
+    """One process needs none; the operator's is used where there is one."""
+    alone, three = plan.Ports(1, 2), plan.Ports(1, 2, 3)
+    assert not plan.embeds_redis(plan.Configured({}, {}), alone)
+    assert plan.embeds_redis(plan.Configured({}, {}), three)
+    assert not plan.embeds_redis(plan.Configured({"presence": {"redis": {"url": "redis://r"}}}, {}), three)
+
+
+def test_addresses_follow_the_configuration():
+    """Hosts that stand for all addresses are reached on this machine; public URLs and the path are as configured."""
+    tables = {
+        "backend": {"host": "0.0.0.0", "public_url": "https://api.your.host/"},
+        "presence": {"host": "::", "socket": {"path": "/auction", "transports": ["polling"]}},
+    }
+    configured = plan.Configured(tables, {})
+    where = plan.addresses(configured, plan.Ports(18080, 18090, 2))
+    assert where.backend == "http://127.0.0.1:18080"
+    assert where.presence == where.public_presence == ("http://[::1]:18090", "http://[::1]:18091")
+    assert where.public_backend == "https://api.your.host"
+    assert where.socket_path == "/auction/"
+    assert plan.transports(configured) == ("polling",)
+    assert plan.transports(plan.Configured({}, {"PRESENCE__SOCKET__TRANSPORTS": '["polling", "websocket"]'})) == (
+        "websocket",
+    )
+
+
+def test_several_processes_behind_one_public_url_share_it():
+    """Their balancer has one address."""
+    configured = plan.Configured({"presence": {"public_url": "https://live.your.host"}}, {})
+    assert plan.addresses(configured, plan.Ports(1, 2, 3)).public_presence == ("https://live.your.host",)
+    own = plan.process_environment(configured, plan.Ports(1, 2, 3), 1, data=Path("/data"), redis_url=None)
+    assert "PRESENCE__PUBLIC_URL" not in own
+
+
+def test_reports_go_to_the_internal_address_where_there_is_one():
+    """The public port does not serve internal paths then."""
+    env = _environment({"backend": {"internal_host": "10.0.0.5"}})
+    assert json.loads(env["PRESENCE__BACKEND__URLS"]) == ["http://10.0.0.5:8081"]
 
 
 def test_links_carry_a_token_only_where_the_stack_signs_them():

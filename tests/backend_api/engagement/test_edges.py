@@ -1,16 +1,14 @@
-"""Small pure parts: addresses, limits, retention, countries."""
+"""Small pure parts: addresses, limits, retention."""
 
 from datetime import UTC, date
 
 import pytest
 
-from backend_api.engagement.countries import Countries
 from backend_api.engagement.limits import AddressLimits
 from backend_api.engagement.periods import Calendar
 from backend_api.engagement.privacy import is_bot, keyed_hash, truncated
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.settings import EngagementSettings
-from backend_api.service.errors import ConfigError
 
 NOW = 1_795_257_000.0
 
@@ -62,16 +60,6 @@ def test_a_day_is_left_to_recount_what_came_last():
     assert retention.oldest_at(NOW, is_guest=True) == NOW - 7 * 86_400
     assert retention.is_recountable(first, NOW + 86_400)
     assert not retention.is_recountable(date(2026, 8, 23), NOW)
-
-
-def test_without_a_file_no_country_is_known_and_a_bad_file_is_told_at_the_start(tmp_path):
-    """Exit 78 rather than wrong countries."""
-    assert Countries(None).of("203.0.113.7") is None
-    (tmp_path / "bad.mmdb").write_bytes(b"no database")
-    with pytest.raises(ConfigError, match="country_file"):
-        Countries(tmp_path / "bad.mmdb")
-    with pytest.raises(ConfigError, match="country_file"):
-        Countries(tmp_path / "none.mmdb")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.contract.sessions import Quality
-from backend_api.listening.people import KEPT, People
 from backend_api.listening.reports import listeners
 from backend_api.listening.rollups import INDEXES, Rollups
 from backend_api.listening.rows import Row, counted
@@ -60,15 +59,6 @@ def test_a_range_is_the_sum_of_its_parts(some, cut):
     whole = sum(line.seconds for line in counted(some, T, T + 5 * DAY))
     halves = [counted(some, T, T + cut), counted(some, T + cut, T + 5 * DAY)]
     assert sum(line.seconds for half in halves for line in half) == whole
-
-
-def test_people_are_exact_up_to_a_limit_and_then_within_a_few_percent():
-    """Merged in any grouping the number is the same; and it says when it is an estimate."""
-    few, many = [f"u:{n}" for n in range(KEPT - 1)], [f"u:{n}" for n in range(50_000)]
-    assert (len(People.of(few)), People.of(few).is_exact) == (KEPT - 1, True)
-    merged = People.of(many[:30_000]).union([People.of(many[20_000:]), People.of(few)])
-    assert len(merged) == len(People.unpacked(People.of(many).packed()))
-    assert (merged.is_exact, abs(len(merged) - 50_000) < 3_000) == (False, True)
 
 
 @pytest.fixture

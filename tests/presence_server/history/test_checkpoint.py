@@ -14,8 +14,10 @@ from presence_server.history.checkpoint import (
 )
 from presence_server.history.sampler import Sampler, carried
 from presence_server.history.windows import minute_of
+from presence_server.presence.memory import MemoryPresence
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
+ALONE = MemoryPresence().roster
 HEAD = {"node": "node-1", "boot": 7, "minute": MINUTE}
 
 
@@ -167,4 +169,4 @@ def test_a_replay_has_exactly_the_slots_that_an_orderly_end_would_have(events):
             sampler.change(f"auction:{room}", levels[room], 1 if joins else -1, at)
         if tick:
             records += _records(sampler, at)
-    assert _slots(replay(records)) == _slots(sampler.abandon())
+    assert _slots(replay(records)) == _slots(sampler.abandon(ALONE))

