@@ -4,7 +4,7 @@ A day that traffic has left is kept as one total and closed at once, or not at a
 by hour, so that an hour in which nothing has happened since is closed beside one that goes on and on.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ class OpenTrack(NamedTuple):
     hours: Mapping[str, Totals]
     closings: int | None
     likes_mark: str | None
+    likes_version: int | None
+    moved: str | None
+    """Set while it has another artist and its days have not been marked for that."""
 
     def mark(self, bucket: str) -> str | None:
         return self.buckets[bucket].mark if bucket in self.buckets else None
@@ -93,13 +96,17 @@ class DayClosing(NamedTuple):
 
     def unchanged(self, seen: OpenTrack, now: OpenTrack) -> "DayClosing | None":
         """What of it can still be closed after some of its buckets have been marked by somebody else."""
-        same = [bucket for bucket in self.buckets if seen.mark(bucket) == now.mark(bucket)]
-        if len(same) == len(self.buckets):
+        return self.without(seen, {bucket for bucket in self.buckets if seen.mark(bucket) != now.mark(bucket)})
+
+    def without(self, seen: OpenTrack, busy: Collection[str]) -> "DayClosing | None":
+        """What of it can be closed beside buckets that cannot. Those are open, and will be recounted once more."""
+        if not any(bucket in busy for bucket in self.buckets):
             return self
-        if self.whole is not None or day_bucket(self.day) not in same or seen.mark(day_bucket(self.day)):
+        day = day_bucket(self.day)
+        if self.whole is not None or day in busy or (day in seen.buckets and any(seen.buckets[day].pending)):
             return None
-        hours = {bucket: totals for bucket, totals in self.hours.items() if bucket in same}
-        return self._replace(hours=hours) if hours else None
+        hours = {bucket: totals for bucket, totals in self.hours.items() if bucket not in busy}
+        return self._replace(hours=hours) if hours or day in seen.buckets else None
 
 
 def is_busy(day: date, today: date) -> bool:
@@ -120,8 +127,18 @@ def open_track(document: Mapping[str, Any]) -> OpenTrack:
     artists = frozenset([*document.get("formerArtists", ()), *filter(None, [document.get("artistId")])])
     buckets = {name: _bucket(state) for name, state in document.get("open", {}).items()}
     days, hours = ({k: tuple(v) for k, v in document.get(kept, {}).items()} for kept in ("days", "hours"))
-    closings, likes_mark = document.get("closings"), document.get("likes", {}).get("m")
-    return OpenTrack(document["_id"], artists, buckets, days, hours, closings, likes_mark)
+    likes = document.get("likes", {})
+    return OpenTrack(
+        document["_id"],
+        artists,
+        buckets,
+        days,
+        hours,
+        document.get("closings"),
+        likes.get("m"),
+        likes.get("v"),
+        document.get("moved"),
+    )
 
 
 def closing(track: OpenTrack, days: Iterable[DayClosing]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,7 +8,9 @@
 | hourly_stats | a track's day | track, day | the figures of its hours |
 | daily_stats ... yearly_stats | a track's day, week, month, year | track, first day | its figures |
 | group_hourly_stats ... | the same of an artist or of everything | group, first day | |
+| event_ids | an event | event id | in which collection it is: an id is one event's, of whatever type |
 | engagement_intents | a batch that is being stored | batch | what it may change |
+| engagement_foundations | all rollups | | their time zone; since when raw events are complete |
 | artists, playlists | | their id | their catalogue entry |
 
 What is open of a track is an hour where traffic is (`hour_bucket`), or a day that it has left (`day_bucket`): `m` the
@@ -25,7 +27,7 @@ from backend_api.contract.events import AnyEvent, Download, Like, Play, PlayEnd,
 from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Index
 from backend_api.engagement.events import Event, completion_of, is_skipped
-from backend_api.engagement.periods import Period, Slot
+from backend_api.engagement.periods import DAY_SECONDS, Period, Slot
 from backend_api.engagement.rollups import Figures, Sums, ratio, to_document
 
 PLAYS = "play_events"
@@ -41,6 +43,8 @@ RAW = tuple(dict.fromkeys(RAW_OF.values()))
 TRACKS = "tracks"
 TRACK_LIKES = "track_likes"
 INTENTS = "engagement_intents"
+EVENT_IDS = "event_ids"
+FOUNDATIONS = "engagement_foundations"
 ARTISTS = "artists"
 PLAYLISTS = "playlists"
 
@@ -75,9 +79,11 @@ def indexes(retention_seconds: int, *, embedded: bool) -> list[Index]:
     by_time = [Index(name, ("timestamp",), expire_after_seconds=retention_seconds) for name in RAW]
     if embedded:
         by_time += [Index(name, ("timestamp",)) for name in RAW]
+    else:
+        by_time.append(Index(EVENT_IDS, ("at",), expire_after_seconds=retention_seconds))
     return [
         Index(PLAYS, ("trackId", "type", "timestamp")),
-        Index(PLAYS, ("playId",)),
+        Index(PLAYS, ("play",)),
         *(Index(name, ("trackId", "timestamp")) for name in RAW if name != PLAYS),
         *by_time,
         Index(TRACKS, ("dirty",)),
@@ -111,6 +117,7 @@ def artist_group(artist_id: str) -> str:
 def raw_document(event: Event, origin: Origin, now: float) -> Document:
     """An event as it is kept; fields that say nothing are left out."""
     sent = event.sent
+    play_id = sent.play_id if isinstance(sent, Play | PlayEnd) else None
     fields: dict[str, Any] = {
         "_id": event.id,
         "type": sent.type,
@@ -118,6 +125,7 @@ def raw_document(event: Event, origin: Origin, now: float) -> Document:
         "sessionId": sent.session_id,
         "timestamp": time_of(event.at),
         **_own_fields(sent),
+        "play": None if play_id is None else play_key(sent.track_id, play_id, int(event.at // DAY_SECONDS)),
         "person": event.person,
         "userId": origin.user_id,
         "anonymousId": sent.anonymous_id if origin.keeps_device else None,
@@ -129,6 +137,11 @@ def raw_document(event: Event, origin: Origin, now: float) -> Document:
         "createdAt": time_of(now),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def play_key(track: str, play_id: str, day: int) -> str:
+    """By which the starts and ends of a play are found: those of a day (Unix time in days) and no others."""
+    return f"{track}|{play_id}|{day}"
 
 
 def stats_id(subject: str, first: date) -> str:

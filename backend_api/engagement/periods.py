@@ -66,6 +66,14 @@ class Calendar:
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
 
+    @property
+    def zone(self) -> str:
+        """Its name."""
+        return str(self._zone)
+
+    def use(self, zone: tzinfo) -> None:
+        self._zone = zone
+
     def day_of(self, at: float) -> date:
         return datetime.fromtimestamp(at, self._zone).date()
 

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 from backend_api.engagement.documents import Family
 from backend_api.engagement.periods import SLICE_SECONDS, SLICES, Calendar, Period, Slot, end_day, first_day
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import Figures, Raw, count
+from backend_api.engagement.rollups import Ends, Figures, Raw, count
 from backend_api.engagement.stats import Hours, Stats
 
 EVENTS_AT_ONCE = 20_000
@@ -101,9 +101,7 @@ class Roller:
         ends = await self._raw.ends_of(events, start_at, end_at)
         return await _aside(len(events), self._count_each, slots, events, ends)
 
-    def _count_each(
-        self, slots: Sequence[Slot], events: Sequence[Raw], ends: Sequence[Raw]
-    ) -> list[tuple[Slot, list[Figures]]]:
+    def _count_each(self, slots: Sequence[Slot], events: Sequence[Raw], ends: Ends) -> list[tuple[Slot, list[Figures]]]:
         by_slot: dict[Slot, list[Raw]] = {slot: [] for slot in slots}
         for event in events:
             slot = slots[0] if len(slots) == 1 else self._calendar.slot_of(event["timestamp"].timestamp())
@@ -114,7 +112,7 @@ class Roller:
         ]
 
 
-def _count_slices(events: Sequence[Raw], ends: Sequence[Raw], start_at: float) -> list[Figures]:
+def _count_slices(events: Sequence[Raw], ends: Ends, start_at: float) -> list[Figures]:
     by_slice: list[list[Raw]] = [[] for _ in range(SLICES)]
     for event in events:
         by_slice[int((event["timestamp"].timestamp() - start_at) // SLICE_SECONDS)].append(event)

@@ -36,17 +36,18 @@ TRIES = 3
 """How often closing is tried while batches come in between."""
 
 _DIRTY: Document = {"dirty": {"$gt": 0}}
-_COUNTING = {"artistId": 1, "formerArtists": 1, "open": 1, "days": 1, "hours": 1, "closings": 1, "likes": 1}
+_COUNTING = {"artistId": 1, "formerArtists": 1, "open": 1, "days": 1, "hours": 1, "closings": 1, "likes": 1, "moved": 1}
 
 
 @dataclass
 class Change:
-    """What a batch does to one track: hours or slices to recount, what is new until then, likes gained or lost."""
+    """What a batch does to one track: hours or slices to recount, what is new until then, likers gained or lost."""
 
     slices: set[Slice] = field(default_factory=set)
     hours: set[Slot] = field(default_factory=set)
     new: dict[Slot, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     likes: int | None = None
+    recounts_likes: bool = False
 
 
 class Tracks:
@@ -72,6 +73,12 @@ class Tracks:
             for some in chunks(ids):
                 updates = [UpdateOne({"_id": track}, change) for track in some]
                 await self._collection.bulk_write(updates, ordered=False)
+
+    async def regroup(self, track: OpenTrack, first: date, now: float) -> None:
+        """Has the days of a track that has moved recounted, from `first` on, and so its artists' figures made anew."""
+        days = {day_of(bucket) for bucket in (*track.days, *track.hours, *track.buckets)}
+        await self.reopen([track.track_id], sorted(day for day in days if day >= first), now)
+        await self._collection.update_one({"_id": track.track_id, "moved": track.moved}, {"$unset": {"moved": ""}})
 
     async def open_ids(self, limit: int) -> list[str]:
         """Tracks of which something is open; first those that were left alone longest."""
@@ -110,14 +117,15 @@ class Tracks:
                 wanted = [left for day in wanted if (left := day.unchanged(track, newer))]
         return track, closed
 
-    async def fold_likes(self, track: str, mark: str, likers: int) -> None:
-        """Sets how many people like the track, if nothing was changed since the mark was read."""
-        change = {"$set": {"likes.value": likers}, "$unset": {"likes.m": "", "likes.n": ""}}
-        await self._collection.update_one({"_id": track, "likes.m": mark}, change)
+    async def fold_likes(self, track: OpenTrack, likers: int) -> None:
+        """Sets how many people like the track, if nothing has changed since it was read."""
+        seen = {"_id": track.track_id, "likes.m": track.likes_mark, "likes.v": track.likes_version}
+        change = {"$set": {"likes.value": likers}, "$unset": {"likes.m": ""}}
+        await self._collection.update_one(seen, change)
 
     async def leave(self, tracks: Several[str], now: float) -> None:
         """No longer looks at tracks of which nothing is open; at the others when all that wait have had their turn."""
-        quiet: Document = {"open": {"$in": [{}, None]}, "likes.m": None}
+        quiet: Document = {"open": {"$in": [{}, None]}, "likes.m": None, "moved": None}
         updates = [UpdateOne({"_id": track} | quiet, {"$unset": {"dirty": ""}}) for track in tracks]
         updates += [UpdateOne({"_id": track} | _DIRTY, {"$set": {"dirty": now}}) for track in tracks]
         if updates:
@@ -135,11 +143,6 @@ class Tracks:
         if document is None:
             return None
         return _counters(document), bool(document.get("open")) or "m" in document.get("likes", {})
-
-    async def days_of(self, track: str) -> list[date]:
-        """The days of which a track has totals that may still change."""
-        found = await self._read(track)
-        return sorted({day_of(bucket) for bucket in (*found.days, *found.hours)})
 
     async def totals_before(self, track: str, day: date) -> Totals:
         """What a track had before a day: what is sealed, and what soon will be."""
@@ -184,7 +187,9 @@ def _opening(change: Change, mark: str, now: float, today: date) -> Document:
         if is_busy(slot.day, today):
             marked[f"open.{hour_bucket(slot)}.s.{part}"] = mark
     if change.likes is not None:
-        marked["likes.m"], more["likes.n"] = mark, change.likes
+        more |= {"likes.value": change.likes, "likes.v": 1}
+    if change.recounts_likes:
+        marked["likes.m"] = mark
     return {"$min": since} | ({"$set": marked} if marked else {}) | ({"$inc": more} if more else {})
 
 
@@ -202,10 +207,9 @@ def _counters(document: Document) -> Counters:
     sums = dict(
         zip(COUNTED, total([_sealed(document), *track.days.values(), *track.hours.values(), *pending]), strict=True)
     )
-    likes = document.get("likes", {})
     return Counters(
         play_count=sums["plays"],
-        like_count=max(0, likes.get("value", 0) + likes.get("n", 0)),
+        like_count=max(0, document.get("likes", {}).get("value", 0)),
         share_count=sums["shares"],
         download_count=sums["downloads"],
     )
