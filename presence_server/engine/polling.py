@@ -7,6 +7,7 @@ waits.
 import asyncio
 from typing import ClassVar
 
+from presence_server.engine.frames import GOING_AWAY, NORMAL
 from presence_server.engine.sockets import TRANSPORT_ERROR, Socket
 
 NOOP, CLOSE = "6", "1"
@@ -51,8 +52,11 @@ class PollingWire:
             held.set_result(None)
 
     def close(self, code: int, reason: str) -> None:
-        """Let the waiting poll go: with a NOOP where the client asked for the end, with a CLOSE otherwise."""
-        self._finish(NOOP if code == 1000 else CLOSE)
+        """Let the waiting poll go: with a CLOSE where the client shall stay away, else with a NOOP.
+
+        After a CLOSE some clients do not come back, for they take it as a farewell; a refused poll is a loss to all.
+        """
+        self._finish(NOOP if code in (NORMAL, GOING_AWAY) else CLOSE)
 
     def refuse(self, code: int, reason: str) -> None:
         self._finish(CLOSE)

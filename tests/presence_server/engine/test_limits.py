@@ -241,7 +241,7 @@ async def test_a_flood_behind_a_waiting_handler_stops_being_read(run):
 
 
 async def test_drain_lets_everybody_go_without_a_disconnect_packet(run):
-    """Websockets hear 1001, polls end, new connections find nobody; handlers hear every end."""
+    """Websockets hear 1001, polls end and the next is refused, new connections find nobody; handlers hear every end."""
     raws = [(await joined(run))[0] for _ in range(5)]
     reader, fresh = await asyncio.open_connection("127.0.0.1", run.port)
     async with aiohttp.ClientSession() as http:
@@ -250,7 +250,9 @@ async def test_drain_lets_everybody_go_without_a_disconnect_packet(run):
         poll = asyncio.create_task(http.get(run.polling(sid)))
         await asyncio.sleep(0.05)
         await run.engine.drain(sockets_per_second=1000)
-        assert (await (await poll).text()) == "1"
+        assert (await (await poll).text()) == "6"
+        async with http.get(run.polling(sid)) as answer:
+            assert answer.status == 503
     assert b" 503 " in await reader.readline()
     for raw in raws:
         assert await raw.receive() == ("close", 1001)
