@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import aiohttp
 import pytest
 from pymongo import AsyncMongoClient
 
@@ -46,6 +47,20 @@ async def _until_all_are_back(stayers, listeners):
             await asyncio.sleep(0.02)
 
 
+async def _until_every_node_says(programs, viewers):
+    """Each counts all of them, whichever they are on, soon after the last one is back."""
+    headers = {"X-Internal-Request": programs.ring.api_key}
+    async with aiohttp.ClientSession(headers=headers) as http, asyncio.timeout(5):
+        for name in NODES:
+            while (await _live_count(http, f"http://{programs.address(name)}/api/v1/rooms/{ROOM}")) != viewers:
+                await asyncio.sleep(0.05)
+
+
+async def _live_count(http, url):
+    async with http.get(url) as answer:
+        return (await answer.json())["data"]["viewerCount"]
+
+
 async def _documents(programs, collection):
     client = AsyncMongoClient(programs.mongo_url)
     try:
@@ -78,6 +93,7 @@ async def _restarted(cluster, *, rounds, viewers, listeners, churners, pause_sec
         await _restart(programs, NODES[number % len(NODES)])
         await _until_all_are_back(stayers, tuned)
         await asyncio.sleep(pause_seconds)
+    await _until_every_node_says(programs, viewers)
     for task in passers:
         task.cancel()
     await asyncio.gather(*passers, return_exceptions=True)
