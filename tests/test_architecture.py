@@ -33,6 +33,8 @@ PURE = [
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
     "backend_api/engagement/analytics.py",
+    "backend_api/engagement/buckets.py",
+    "backend_api/engagement/hot_hours.py",
     "backend_api/engagement/periods.py",
     "backend_api/engagement/rollups.py",
     "backend_api/engagement/limits.py",
