@@ -20,6 +20,7 @@ from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.dashboards import Dashboards
 from backend_api.engagement.documents import indexes as engagement_indexes
 from backend_api.engagement.folding import Folder
+from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
 from backend_api.engagement.intake import EventIntake
 from backend_api.engagement.periods import Calendar
@@ -124,11 +125,12 @@ def engagement(parts: Parts) -> Feature:
     roller = Roller(RawEvents(mongo), stats, calendar, now)
     ingest = Ingest(mongo, retention, now)
     recovery = Recovery(mongo, ingest, calendar, now)
-    folder = Folder(mongo, roller, recovery, retention, now, parts.registry)
-    upkeep = Upkeep(mongo, roller, retention, now, purges=embedded)
+    foundations = Foundations(mongo, retention, now)
+    folder = Folder(mongo, roller, recovery, foundations, retention, now, parts.registry)
+    upkeep = Upkeep(mongo, roller, foundations, retention, now, purges=embedded)
     services = (
-        EventIntake(catalogue, ingest, retention, settings, parts.registry),
-        Dashboards(Reader(mongo, stats, calendar, now), catalogue),
+        EventIntake(catalogue, ingest, foundations, retention, settings, parts.registry),
+        Dashboards(Reader(mongo, stats, calendar, now), catalogue, foundations),
         Tracks(mongo),
         catalogue,
         upkeep,

@@ -1,6 +1,5 @@
-"""The balancer's configuration in the real HAProxy, in front of real presence processes."""
+"""The balancers' configurations in the real HAProxy and nginx, in front of real presence processes."""
 
-import shutil
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
@@ -10,17 +9,15 @@ import socketio
 from aiohttp import web
 
 from presence_server.app import running
-from tests.end_to_end.balancer import Balancer
+from tests.end_to_end.balancer import BALANCERS, Balancer
 from tests.presence_server.helpers import Page, serving, settings, until
-
-pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="NOT RUN: there is no haproxy")
 
 
 class Front:
     """Two presence processes and a backend behind the balancer."""
 
-    def __init__(self, nodes, asked, balancer):
-        self.nodes, self.asked, self.balancer = nodes, asked, balancer
+    def __init__(self, nodes, ends, asked, balancer):
+        self.nodes, self.ends, self.asked, self.balancer = nodes, ends, asked, balancer
 
     @property
     def url(self) -> str:
@@ -40,8 +37,13 @@ def _answering(asked):
     return answer
 
 
+@pytest.fixture(params=BALANCERS, ids=lambda kind: kind.program)
+def balancer(request) -> type[Balancer]:
+    return request.param
+
+
 @pytest.fixture
-async def behind(tmp_path):
+async def behind(tmp_path, balancer):
     """Starts them with such settings of presence, and such variables of the balancer."""
     async with AsyncExitStack() as steps:
 
@@ -49,14 +51,15 @@ async def behind(tmp_path):
             asked = []
             backend = await steps.enter_async_context(serving({"/{path:.*}": _answering(asked)}))
             trusting = {"trusted_proxies": ["127.0.0.1/32"], **presence}
+            ends = [await steps.enter_async_context(AsyncExitStack()) for _ in range(2)]
             nodes = [
-                await steps.enter_async_context(running(settings(tmp_path / name, backend, **trusting)))
-                for name in ("1", "2")
+                await end.enter_async_context(running(settings(tmp_path / str(number), backend, **trusting)))
+                for number, end in enumerate(ends)
             ]
             places = [urlsplit(node.url).netloc for node in nodes]
-            balancer = Balancer(tmp_path / "haproxy.log", places, [urlsplit(backend).netloc] * 2, **(environ or {}))
-            steps.callback(balancer.stop)
-            return Front(nodes, asked, balancer)
+            front = balancer(tmp_path, places, [urlsplit(backend).netloc] * 2, **(environ or {}))
+            steps.callback(front.stop)
+            return Front(nodes, ends, asked, front)
 
         yield start
 
@@ -70,8 +73,9 @@ async def test_websockets_spread_over_the_processes(behind):
         await page.client.disconnect()
 
 
+@pytest.mark.parametrize("balancer", [Balancer], ids=["haproxy"])
 async def test_a_process_on_its_way_out_keeps_who_is_there_and_gets_nobody_new(behind):
-    """From its readyz on: the others take the newcomers, and nobody is cut off."""
+    """From its readyz on: the others take the newcomers, and nobody is cut off. nginx asks nobody for readiness."""
     front = await behind()
     early = [await Page().open(front.url) for _ in range(4)]
     front.nodes[0].health.drain()
@@ -84,9 +88,19 @@ async def test_a_process_on_its_way_out_keeps_who_is_there_and_gets_nobody_new(b
         await page.client.disconnect()
 
 
-async def test_polling_stays_on_one_process_where_the_balancer_goes_by_address(behind):
+async def test_a_process_that_is_gone_gets_nobody_new(behind):
+    """Its handshakes go to the other one, also before the balancer has noticed."""
+    front = await behind()
+    await front.ends[0].aclose()
+    pages = [await Page().open(front.url) for _ in range(6)]
+    assert front.counts() == [0, 6]
+    for page in pages:
+        await page.client.disconnect()
+
+
+async def test_polling_stays_on_one_process_where_the_balancer_goes_by_address(behind, balancer):
     """Every request of a client finds its session."""
-    front = await behind(environ={"PRESENCE_BALANCE": "source"})
+    front = await behind(environ={"PRESENCE_BALANCE": balancer.by_address})
     pages = [await Page().open(front.url, transports=["polling"]) for _ in range(5)]
     for page in pages:
         assert (await page.join())["ok"] is True
