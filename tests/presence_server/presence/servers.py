@@ -67,6 +67,9 @@ class RedisServer:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def log(self) -> str:
+        return (self._folder / "log").read_text()
+
     def ask(self, *command: object) -> object:
         with Redis(port=self.port, socket_timeout=5) as client:
             return client.execute_command(*command)

@@ -36,7 +36,9 @@ losses = st.one_of(st.tuples(st.just("lose"), node, share), st.tuples(st.just("r
 WARM_UP, QUIET, RECOVERY, LEASE, REFRESH = 2.0, 2.0, 5.0, 15.0, 64.0
 """Seconds: until all nodes are there; until all is said; after a fault; until the dead are gone; until all is read."""
 
-TOLD = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOUSANDS = pytest.mark.parametrize(
+    "examples", [100, pytest.param(3_000, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])]
+)
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -100,37 +102,30 @@ def _in_order(story):
     return [*crowd, first, *(step for wrong, some, then in episodes for step in (wrong, *some, then))]
 
 
-@TOLD
-@given(_stories(faults), st.integers(0, 2**32))
-def test_soon_after_the_last_fault_every_node_has_the_truth(story, seed):
+def _tell(stories, quiet_seconds, examples: int) -> None:
+    """Each of so many stories, and what is true at its end. `quiet_seconds` of a story are waited for before."""
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(stories, st.integers(0, 2**32))
+    def told(story, seed):
+        in_virtual_time(_told(story, seed, quiet_seconds(story)))
+
+    told()
+
+
+@THOUSANDS
+def test_soon_after_the_last_fault_every_node_has_the_truth(examples):
     """Five seconds after nodes were cut off and Redis was gone, flushed or empty; fifteen where one was killed."""
-    dead = any(what == "kill" for what, *_ in story)
-    in_virtual_time(_told(story, seed, LEASE if dead else RECOVERY))
+    _tell(_stories(faults), lambda story: LEASE if any(what == "kill" for what, *_ in story) else RECOVERY, examples)
 
 
-@TOLD
-@given(_stories(faults, losses), st.integers(0, 2**32))
-def test_what_was_lost_without_a_trace_comes_with_the_next_reading(story, seed):
+@THOUSANDS
+def test_what_was_lost_without_a_trace_comes_with_the_next_reading(examples):
     """Messages lost, late and in any order, beside all the other faults."""
-    in_virtual_time(_told(story, seed, LEASE + REFRESH))
+    _tell(_stories(faults, losses), lambda _: LEASE + REFRESH, examples)
 
 
-@TOLD
-@given(_stories(), st.integers(0, 2**32))
-def test_without_faults_two_quiet_seconds_are_enough(story, seed):
+@THOUSANDS
+def test_without_faults_two_quiet_seconds_are_enough(examples):
     """However people come and go."""
-    in_virtual_time(_told(story, seed, QUIET))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "story",
-    [
-        test_soon_after_the_last_fault_every_node_has_the_truth,
-        test_what_was_lost_without_a_trace_comes_with_the_next_reading,
-        test_without_faults_two_quiet_seconds_are_enough,
-    ],
-)
-def test_thousands_of_stories(story):
-    """Each of the above, three thousand times."""
-    settings(TOLD, max_examples=3_000)(story)()
+    _tell(_stories(), lambda _: QUIET, examples)
