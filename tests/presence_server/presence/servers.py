@@ -108,7 +108,8 @@ def cluster(folder: Path, *, version: int = 7) -> Iterator[list[RedisServer]]:
         nodes = [
             stack.enter_context(one_server(
                 folder / str(number), "--cluster-enabled", "yes", "--cluster-port", str(free_port()),
-                "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf", version=version,
+                "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no",
+                "--cluster-config-file", "nodes.conf", version=version,
             ))
             for number in range(3)
         ]  # fmt: skip
