@@ -68,16 +68,19 @@ class Presences:
         self.loads = [Load(port, until) for port in ports]
 
     def figures(self, scale: Scale) -> Figures:
-        """Microseconds of all servers together, per socket that joins and per update that is heard."""
+        """Microseconds of all servers together, per update that is heard and, that apart, per socket that joins."""
         servers, cold, warm = len(self.loads), max(1, scale.churn // 2), scale.churn
-        cpu, _ = self._tell("open", cold, cold, 0, 1)
-        found = {"cold_us": cpu / cold / servers * 1e6}
-        cpu, _ = self._tell("open", warm // servers, WARM_ROOMS, 0, 1)
-        found["join_us"] = cpu / warm * 1e6
+        cold_cpu, cold_updates = self._tell("open", cold, cold, 0, 1)
+        warm_cpu, warm_updates = self._tell("open", warm // servers, WARM_ROOMS, 0, 1)
         self._tell("shut")
         self._tell("open", scale.room // servers, 1, 0, 1)
         cpu, updates = self._tell("flip", scale.flips, 10)
-        return found | {"delivery_us": cpu / max(1.0, updates) * 1e6}
+        delivery = cpu / max(1.0, updates)
+        return {
+            "cold_us": (cold_cpu - cold_updates * delivery) / cold / servers * 1e6,
+            "join_us": (warm_cpu - warm_updates * delivery) / warm * 1e6,
+            "delivery_us": delivery * 1e6,
+        }
 
     def _tell(self, *words: object) -> tuple[float, float]:
         """The same to every load generator: CPU seconds of the servers, updates heard."""
