@@ -130,6 +130,8 @@ class Node:
         self.parts += self.sampler.end(self.now, self.roster)
         self.stopped_at = minute_of(self.now)
         self._gone(self.cluster.now + NEWS_SECONDS)
+        if self.heard:
+            self.heard[-1][1] = min(self.heard[-1][1], self.cluster.now)
         self.sampler = None
 
     def kill(self, *, disk_kept: bool) -> None:
@@ -193,13 +195,22 @@ class Node:
         return max(holding.known, heard[0]) < end - EDGE_SECONDS and known_end > start + EDGE_SECONDS
 
     def _note_unnoticed(self) -> None:
-        """What was only near the edges of a lost minute is in nobody's roster; what a dead node left names nobody."""
+        """What was only near the edges of a lost minute is in nobody's roster, nor is what was over before others came.
+
+        What a dead node left names nobody.
+        """
         minute_at = minute_of(self.now)
         deaths = self.cluster.deaths.setdefault(minute_at, set())
         deaths.add(self.name)
         if self.stopped_at == minute_at:
             deaths.add("the life that ended well before, and spoke for the rest of the minute")
-        if len(deaths) > 1 or (self.holdings and self.holdings[-1].known > self.cluster.now):
+        others = [node for node in self.cluster.nodes.values() if node is not self]
+        was_heard = all(
+            any(node._believes(holding, minute_at - 1.0, minute_at + MINUTE_SECONDS + 1.0) for node in others)
+            for holding in self.holdings
+            if minute_at - 1.0 < holding.end
+        )
+        if len(deaths) > 1 or not was_heard or (self.holdings and self.holdings[-1].known > self.cluster.now):
             self.cluster.unnoticed.add(minute_at)
         near = EDGE_SECONDS + BEAT_SECONDS + NEWS_SECONDS + abs(self.offset) + 0.5
         inside = Span(minute_at + near, minute_at + MINUTE_SECONDS - near, 0)
