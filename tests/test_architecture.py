@@ -70,7 +70,9 @@ PURE = [
     "presence_server/expiries.py",
     "presence_server/respawn.py",
     "presence_server/delivery/reports.py",
+    "presence_server/engine/deadlines.py",
     "presence_server/engine/frames.py",
+    "presence_server/engine/heartbeats.py",
     "presence_server/engine/packets.py",
 ]
 TOP_LEVEL = {
