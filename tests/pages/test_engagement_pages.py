@@ -1,7 +1,6 @@
 """The collector and the engagement pages in the real browser: what is done on a page is on the dashboard, once."""
 
 import asyncio
-import json
 import secrets
 import time
 
@@ -14,8 +13,11 @@ COLLECT = """
   async ([options, position]) => {
     const { collectEvents } = await import('/static/client/events.js');
     window.stats = collectEvents(options);
-    const play = { source: 'search', trackDuration: 100, position: () => position };
-    window.play = (track) => window.stats.trackPlayStart(track, play);
+    window.play = (track) => {
+      const startedAt = performance.now();
+      const heard = () => position ?? (performance.now() - startedAt) / 1_000;
+      window.stats.trackPlayStart(track, { source: 'search', trackDuration: 100, position: heard });
+    };
   }
 """
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -35,6 +37,10 @@ def artist(services):
 def counters(services, track):
     found = services.call("GET", f"/api/tracks/{track}/counters")
     return found["playCount"], found["likeCount"], found["shareCount"]
+
+
+def downloads(services, track):
+    return services.call("GET", f"/api/tracks/{track}/counters")["downloadCount"]
 
 
 def all_counted_and_none_twice(services, track):
@@ -66,10 +72,14 @@ async def collect(visit, services, position=25, **options):
 async def test_a_page_that_goes_away_mid_batch_loses_nothing_and_counts_once(visit, services, artist, way):
     """Play for 25 seconds, like, share, gone: counters have them at once, the dashboard when they are rolled up."""
     track = f"{artist}-1"
-    page = await collect(visit, services)
-    await page.evaluate(
-        "track => { play(track); stats.trackLike(track); stats.trackShare(track, { platform: 'copy_link' }); }", track
-    )
+    page = await visit("/")
+    await page.clock.install()
+    await page.evaluate(COLLECT, [{"token": services.token("user", sub="ann")}, None])
+    await page.evaluate("track => { play(track); }", track)
+    await page.clock.run_for(12_000)
+    await page.evaluate("track => { stats.trackLike(track); }", track)
+    await page.clock.run_for(13_000)
+    await page.evaluate("track => { stats.trackShare(track, { platform: 'copy_link' }); }", track)
     if way == "close":
         await page.close(run_before_unload=True)
     elif way == "navigate":
@@ -85,29 +95,44 @@ async def test_a_page_that_goes_away_mid_batch_loses_nothing_and_counts_once(vis
     await expect(shown.locator('[data-show="likes"]')).to_have_text("1")
     await expect(shown.locator('[data-show="shares"]')).to_have_text("1")
     await expect(shown.locator('[data-show="duration"]')).to_have_text("0:25")
+    await expect(shown.locator('[data-facts="recent"]')).to_contain_text("Played")
     assert counters(services, track) == (1, 1, 1)
 
 
+async def test_a_batch_that_is_on_its_way_when_the_page_closes_counts_once(visit, services, artist):
+    """The server has it, its answer comes too late; the rest of the queue was never sent."""
+    track = f"{artist}-1"
+    page = await collect(visit, services)
+    arrived = asyncio.Event()
+
+    async def deliver_without_an_answer(route):
+        await route.fetch()
+        arrived.set()
+
+    await page.context.route("**/api/stats/events", deliver_without_an_answer, times=1)
+    await page.evaluate("track => { for (let n = 0; n < 60; n += 1) stats.trackDownload(track); }", track)
+    await asyncio.wait_for(arrived.wait(), 10)
+    assert downloads(services, track) == 50
+    await page.close(run_before_unload=True)
+    await until(lambda: downloads(services, track) >= 60)
+    await until(lambda: is_rolled_up(services))
+    assert downloads(services, track) == 60
+
+
 async def test_what_could_not_be_sent_is_kept_over_a_reload(visit, services, artist):
-    """The server is out of reach, the page is loaded again half a minute later, the server is back."""
+    """The server is out of reach and the browser takes no beacon; a second later the page is loaded again."""
     track = f"{artist}-2"
     page = await collect(visit, services, token="")
-    await page.context.set_offline(True)
+    await page.context.route("**/api/stats/events", lambda route: route.abort())
+    await page.evaluate("navigator.sendBeacon = () => false")
     await page.evaluate("track => stats.trackDownload(track)", track)
     await page.evaluate("stats.flush()")
-    kept = await page.evaluate("Object.entries(localStorage).filter(([name]) => name.startsWith('presence.events.'))")
-    assert [event["type"] for event in json.loads(kept[0][1])["events"]] == ["download"]
-    await page.context.set_offline(False)
-    age = """([name, text]) => {
-      localStorage.setItem(name, JSON.stringify({ ...JSON.parse(text), at: Date.now() - 60_000 }));
-    }"""
-    await page.goto(f"{services.backend}/docs")
-    await page.evaluate(age, kept[0])
-    await page.goto(services.backend)
+    await page.reload()
+    await page.context.unroute("**/api/stats/events")
     await page.evaluate(COLLECT, [{}, 0])
     await page.evaluate("stats.flush()")
-    found = services.call("GET", f"/api/tracks/{track}/counters")
-    assert found["downloadCount"] == 1
+    assert downloads(services, track) == 1
+    assert await page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('presence.events.'))") == []
 
 
 async def test_hiding_the_page_hands_over_at_once(visit, services, artist):
