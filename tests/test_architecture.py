@@ -61,7 +61,7 @@ PURE = [
     "backend_api/viewers/packing.py",
     "backend_api/viewers/ranges.py",
     "presence_server/rooms.py",
-    "presence_server/presence/address.py",
+    *(f"presence_server/presence/{name}.py" for name in ("address", "book", "members", "state", "wire")),
     "presence_server/history/windows.py",
     "presence_server/limits.py",
     "presence_server/history/sampler.py",

@@ -17,6 +17,7 @@ class PollingWire:
     """The packets that wait for the next poll, and the poll that waits for packets."""
 
     name: ClassVar[str] = "polling"
+    descriptor = -1
 
     __slots__ = ("_held", "_limit", "_pending", "_size", "_suspended", "_waiter", "final", "posting", "socket")
 
@@ -39,9 +40,10 @@ class PollingWire:
     def send_binary(self, data: bytes) -> None:
         self._add(object(), data)
 
-    def send_newest(self, packet: bytes, frame: bytes, topic: str) -> None:
-        self._size -= len(self._pending.pop(topic, ""))
-        self._add(topic, packet.decode())
+    def deliver(self, packet: bytes, frame: bytes, topic: str | None) -> None:
+        if topic is not None:
+            self._size -= len(self._pending.pop(topic, ""))
+        self._add(topic or object(), packet.decode())
 
     def hold(self) -> None:
         self._held = asyncio.get_running_loop().create_future()
