@@ -1,6 +1,7 @@
 """The collector and the engagement pages in the real browser: what is done on a page is on the dashboard, once."""
 
 import asyncio
+import re
 import secrets
 import time
 
@@ -95,7 +96,7 @@ async def test_a_page_that_goes_away_mid_batch_loses_nothing_and_counts_once(vis
     await expect(shown.locator('[data-show="likes"]')).to_have_text("1")
     await expect(shown.locator('[data-show="shares"]')).to_have_text("1")
     await expect(shown.locator('[data-show="duration"]')).to_have_text("0:25")
-    await expect(shown.locator('[data-facts="recent"]')).to_contain_text("Played")
+    await expect(shown.locator('[data-list="recent"]')).to_contain_text("Played")
     assert counters(services, track) == (1, 1, 1)
 
 
@@ -166,7 +167,7 @@ async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, a
     await page.select_option("#whose", f"trackId={artist}-1")
     await expect(page.locator('[data-show="plays"]')).to_have_text("2")
     await expect(page.locator('[data-show="subject"]')).to_contain_text(HOSTILE)
-    await expect(page.locator('[data-breakdown="sources"]')).to_contain_text("search")
+    await expect(page.locator('[data-list="sources"]')).to_contain_text("search")
     await page.select_option("#metric", "likes")
     await expect(page.locator('[data-show="curve"]')).to_contain_text("Likes")
     await page.locator('[data-range] input[value="24h"]').check(force=True)
@@ -181,4 +182,52 @@ async def test_the_pages_ask_for_the_right_token(visit, services, artist):
     await expect(page.get_by_text("Only admins see the engagement with all tracks.")).to_be_visible()
     page = await visit("/artist/dashboard", token=services.token("artist", artistId=artist))
     await expect(page.locator('[data-show="artist"]')).to_contain_text(HOSTILE)
-    await expect(page.get_by_text("Nothing played yet")).to_be_visible()
+    await expect(page.get_by_text("Nothing played yet").first).to_be_visible()
+    await expect(page.get_by_role("listitem")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
+async def test_a_choice_that_cannot_be_loaded_is_taken_back(visit, services, artist, path):
+    """What is chosen and what is shown never differ; the next try is the reader's or comes by itself."""
+    page = await visit(path, token=services.token("admin", "artist", artistId=artist))
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 30d")
+    await page.route("**/api/**", lambda route: route.abort())
+    await page.locator('[data-range] input[value="24h"]').check(force=True)
+    await expect(page.locator("[data-banner]")).to_contain_text("The server cannot be reached.")
+    await expect(page.locator('[data-range] input[value="30d"]')).to_be_checked()
+    await page.unroute("**/api/**")
+    await page.locator('[data-range] input[value="24h"]').check(force=True)
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 24h")
+    await expect(page.locator("[data-banner]")).to_be_hidden()
+
+
+@pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
+async def test_an_answer_that_is_not_the_apis_is_said_to_be_one(visit, services, artist, path):
+    """A sign-in page of a network answers 200; the page does not wait for ever, and is there once it is tried again."""
+    page = await visit("/")
+    await page.context.route(
+        "**/api/**", lambda route: route.fulfill(status=200, body="<html>", content_type="text/html")
+    )
+    token = services.token("admin", "artist", artistId=artist)
+    page = await visit(path, beside=page, token=token)
+    await expect(page.get_by_text("Something between here and the server answered in its place.")).to_be_visible()
+    await page.context.unroute("**/api/**")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator('[data-show="plays"]').first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
+async def test_a_page_looks_again_while_events_are_being_counted(visit, services, artist, path):
+    """So that nobody has to guess when to reload."""
+
+    async def behind(route):
+        answer = await route.fetch()
+        body = await answer.json()
+        body["data"]["freshness"]["pendingEvents"] = 7
+        await route.fulfill(response=answer, json=body)
+
+    page = await visit("/")
+    await page.context.route(re.compile("/api/(dashboard/stats|stats/analytics)"), behind, times=1)
+    page = await visit(path, beside=page, token=services.token("admin", "artist", artistId=artist))
+    await expect(page.locator('[data-show="freshness"]')).to_contain_text("7 newer events are being counted")
+    await expect(page.locator('[data-show="freshness"]')).not_to_contain_text("being counted")
