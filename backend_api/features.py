@@ -17,9 +17,11 @@ from backend_api.contract.sessions import SessionKind
 from backend_api.db import Index, Mongo
 from backend_api.engagement.admin_routes import table as upkeep_table
 from backend_api.engagement.catalogue import Catalogue
+from backend_api.engagement.catalogue_routes import table as catalogue_table
 from backend_api.engagement.dashboards import Dashboards
 from backend_api.engagement.documents import indexes as engagement_indexes
 from backend_api.engagement.folding import Folder
+from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
 from backend_api.engagement.intake import EventIntake
 from backend_api.engagement.periods import Calendar
@@ -124,11 +126,12 @@ def engagement(parts: Parts) -> Feature:
     roller = Roller(RawEvents(mongo), stats, calendar, now)
     ingest = Ingest(mongo, retention, now)
     recovery = Recovery(mongo, ingest, calendar, now)
-    folder = Folder(mongo, roller, recovery, retention, now, parts.registry)
-    upkeep = Upkeep(mongo, roller, retention, now, purges=embedded)
+    foundations = Foundations(mongo, retention, now)
+    folder = Folder(mongo, roller, recovery, foundations, retention, now, parts.registry)
+    upkeep = Upkeep(mongo, roller, foundations, retention, now, purges=embedded)
     services = (
-        EventIntake(catalogue, ingest, retention, settings, parts.registry),
-        Dashboards(Reader(mongo, stats, calendar, now), catalogue),
+        EventIntake(catalogue, ingest, foundations, retention, settings, parts.registry),
+        Dashboards(Reader(mongo, stats, calendar, now), catalogue, foundations),
         Tracks(mongo),
         catalogue,
         upkeep,
@@ -139,8 +142,13 @@ def engagement(parts: Parts) -> Feature:
 
 
 def engagement_upkeep(_parts: Parts) -> Feature:
-    """The catalogue, rebuilding and auditing, on the services of `engagement`."""
+    """Rebuilding and auditing, on the services of `engagement`."""
     return Feature(upkeep_table)
+
+
+def engagement_catalogue(_parts: Parts) -> Feature:
+    """What tracks, artists and playlists are called, on the services of `engagement`."""
+    return Feature(catalogue_table)
 
 
 def pages(parts: Parts) -> Feature:
@@ -217,6 +225,7 @@ FEATURES: Sequence[Callable[[Parts], Feature]] = (
     viewers,
     engagement,
     engagement_upkeep,
+    engagement_catalogue,
     nodes,
     sessions,
     listening,

@@ -33,6 +33,8 @@ PURE = [
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
     "backend_api/engagement/analytics.py",
+    "backend_api/engagement/buckets.py",
+    "backend_api/engagement/hot_hours.py",
     "backend_api/engagement/periods.py",
     "backend_api/engagement/rollups.py",
     "backend_api/engagement/limits.py",
@@ -68,8 +70,11 @@ PURE = [
     "presence_server/expiries.py",
     "presence_server/respawn.py",
     "presence_server/delivery/reports.py",
+    "presence_server/engine/deadlines.py",
     "presence_server/engine/frames.py",
+    "presence_server/engine/heartbeats.py",
     "presence_server/engine/packets.py",
+    *(f"scripts/scale/{name}.py" for name in ("costs", "load", "model", "plan")),
 ]
 TOP_LEVEL = {
     "pyproject.toml", "presence_server", "backend_api", "scripts", "tests", "config.example.toml", "README.md",

@@ -161,6 +161,7 @@ async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, a
     services.call("POST", "/api/stats/events", plays)
     await until(lambda: is_rolled_up(services))
     page = await visit("/admin/stats", token=services.token("admin"))
+    await expect(page.locator(f'#whose option[value="artistId={artist}"]')).to_have_text(f"Ada {HOSTILE}")
     await page.select_option("#whose", f"artistId={artist}")
     await expect(page.locator('[data-show="plays"]')).to_have_text("3")
     await expect(page.locator('[data-show="duration-note"]')).to_have_text("50.0 % of the track")

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from backend_api.engagement import raw
 from backend_api.engagement.documents import GROUP_STATS, TRACK_STATS
 from backend_api.engagement.events import Sender
 from backend_api.engagement.upkeep import Upkeep
@@ -88,6 +89,37 @@ async def test_an_id_with_other_content_is_a_conflict_and_the_first_is_kept(hous
     assert (await house.mongo["share_events"].find_one({"_id": "e1"}))["platform"] == "embed"
 
 
+async def test_an_id_is_one_events_of_whatever_type(house, event):
+    """In one batch and in two; the first is kept."""
+    assert (await house.send(event("play", eventId="e1"), event("share", eventId="e1"))).rejected == [(1, "conflict")]
+    assert (await house.send(event("download", eventId="e1"))).rejected == [(0, "conflict")]
+    assert (await house.send(event("play", eventId="e1"))).duplicates == 1
+    assert await house.counters("t1") == (1, 0, 0, 0)
+
+
+async def test_plays_of_two_visits_may_have_the_same_id(house, event):
+    """Each takes the end of its own visit; an end of another visit is better than none."""
+    for visit, heard in (("s1", 5.0), ("s2", 180.0)):
+        await house.send(event("play", eventId=f"play-{visit}", playId="1", sessionId=visit, ago=300))
+        await house.send(event("playEnd", eventId=f"end-{visit}", playId="1", sessionId=visit, duration=heard))
+    await house.send(event("play", eventId="lone", playId="2", sessionId="s3", ago=300))
+    await house.send(event("playEnd", eventId="end", playId="2", sessionId="s4", duration=40.0))
+    await house.fold()
+    assert ((await daily(house))["avgDuration"], (await daily(house))["skipRate"]) == (75.0, 0.3333)
+
+
+async def test_an_id_that_thousands_of_plays_have_costs_no_more_than_others(house, event, monkeypatch):
+    """Then every slice in which it may have begun is recounted, so that the figures are right all the same."""
+    monkeypatch.setattr(raw, "MANY_OF_ONE_ID", 3)
+    await house.send(*[event("play", eventId=f"e{number}", playId="1", ago=600 * number) for number in range(8)])
+    await house.fold()
+    await house.send(event("playEnd", eventId="end", playId="1", duration=30.0))
+    await house.fold()
+    assert (await daily(house))["avgDuration"] == 30.0
+    hours = await house.stats.hours(TRACK_STATS, "t1", date(2026, 11, 21), date(2026, 11, 21))
+    assert sum(figures.sums.ended for figures in hours[date(2026, 11, 21)].values()) == 8
+
+
 async def test_an_end_completes_its_play_in_either_order(house, event):
     """One play, its end an hour later, in both orders: the hour of the play gets the duration."""
     start = event("play", eventId="e1", playId="p1", ago=4_000)
@@ -165,20 +197,22 @@ async def test_days_that_can_no_longer_change_become_one_sum(house, event):
     await house.send(event("play", eventId="e1", ago=50 * 86_400), event("play", eventId="e2"))
     await house.fold()
     for _ in range(2):
-        await house.tracks.seal(date(2026, 11, 1))
+        await house.tracks.settle(date(2026, 11, 21), date(2026, 11, 1))
     assert await house.counters("t1") == (2, 0, 0, 0)
-    assert list((await house.mongo["tracks"].find_one({"_id": "t1"}))["days"]) == ["2026-11-21"]
+    kept = await house.mongo["tracks"].find_one({"_id": "t1"})
+    assert (kept["days"], list(kept["hours"]), kept["sealed"]["plays"]) == ({}, ["2026-11-21T10"], 1)
 
 
-async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(house, event):
+async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(house, event, clock):
     """The events are there, the marks are not: sending them again is enough."""
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     batch = [event("play", eventId="e1"), event("like", eventId="e2")]
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(3)  # the intent and two inserts pass
+    crashing.arm(4)  # the intent, the ids and two inserts pass
     with pytest.raises(Crash):
         await cut_off.send(*batch)
+    clock.at += 6
     assert (await house.send(*batch)).duplicates == 2
     folded = await house.fold()
     assert await house.counters("t1") == (1, 1, 0, 0)
@@ -190,7 +224,7 @@ async def test_what_recovery_sets_right_is_told(house, event, clock):
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(2)
+    crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("play", eventId="e1"))
     assert (await house.fold()).recovered == 0
@@ -205,7 +239,7 @@ async def test_a_like_that_was_cut_off_is_taken_up_with_its_opinion(house, event
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(2)
+    crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("like", eventId="e1"))
     clock.at += 121
@@ -218,7 +252,7 @@ async def test_somebody_elses_repetition_repairs_the_like_of_whoever_was_cut_off
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(2)
+    crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("like", eventId="e1"))
     await house.send(event("like", eventId="e1"), sender=OTHER)
@@ -247,10 +281,10 @@ async def test_the_purge_removes_what_is_too_old_and_nothing_else(house, event, 
     async def rest(seconds):
         rests.append(seconds)
 
-    upkeep = Upkeep(house.mongo, house.roller, house.retention, clock, purges=True)
+    upkeep = Upkeep(house.mongo, house.roller, house.foundations, house.retention, clock, purges=True)
     await upkeep.purge("play_events", rest)
     left = await house.mongo["play_events"].find().to_list(None)
     assert [one["_id"] for one in left] == ["e1", "e80"]
     assert len(rests) == 1
-    await house.tracks.seal(house.retention.first_open_day(clock()))
+    await house.tracks.settle(house.calendar.day_of(clock()), house.retention.first_open_day(clock()))
     assert await house.counters("t1") == (3, 0, 0, 0)

@@ -4,7 +4,8 @@ import { callApi } from '../api.js';
 import { find, make, show } from '../dom.js';
 import { chosenRange, completionWords, count, curve, fillFacts, keepFigures, minutes, rangeWords, share } from '../engagement.js';
 
-const MOST_TRACKS = 500;
+const TRACKS_AT_ONCE = 500;
+const MOST_TRACKS = 2_000;
 const whose = find('#whose');
 const metric = find('#metric');
 const chart = curve(find('[data-chart]'));
@@ -13,11 +14,24 @@ const spoken = (key) => key.replace('_', ' ');
 
 find('[data-choose]').addEventListener('submit', (event) => event.preventDefault());
 keepFigures({
-  prepare: async () => fillChoice((await callApi(`/api/tracks?limit=${MOST_TRACKS}`)).tracks),
+  prepare: async () => fillChoice(await catalogue()),
   ask: (signal) => callApi(`/api/stats/analytics?timeRange=${chosenRange()}&metric=${metric.value}${whose.value && `&${whose.value}`}`, { signal }),
   display,
   failure: 'The figures could not be loaded',
 });
+
+/** The tracks to choose from; beyond MOST_TRACKS nobody finds one in a list. */
+async function catalogue() {
+  const tracks = [];
+  let cursor = '';
+  while (cursor !== null && tracks.length < MOST_TRACKS) {
+    const page = await callApi(`/api/tracks?limit=${TRACKS_AT_ONCE}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    tracks.push(...page.tracks);
+    cursor = page.nextCursor;
+  }
+  find('[data-more]').hidden = cursor === null;
+  return tracks;
+}
 
 function fillChoice(tracks) {
   const option = (name, id, words) => make('option', { value: `${name}=${encodeURIComponent(id)}` }, words);
@@ -28,7 +42,6 @@ function fillChoice(tracks) {
   };
   const nameOf = ({ artistId, artistName }) => artistName ?? artistId;
   const artists = new Map(tracks.map((track) => [track.artistId, nameOf(track)]));
-  find('[data-more]').hidden = tracks.length < MOST_TRACKS;
   whose.replaceChildren(
     make('option', { value: '' }, 'All tracks'),
     group('Artists', [...artists].map(([id, name]) => option('artistId', id, name))),
