@@ -187,17 +187,30 @@ async def test_the_pages_ask_for_the_right_token(visit, services, artist):
     await expect(page.get_by_role("listitem")).to_have_count(0)
 
 
+async def test_every_page_of_the_catalogue_is_there_to_choose_from(visit, services, artist):
+    """However few tracks the server gives at once."""
+    page = await visit("/")
+
+    async def in_small_pages(route):
+        await route.continue_(url=route.request.url.replace("limit=500", "limit=1"))
+
+    await page.context.route("**/api/tracks?*", in_small_pages)
+    page = await visit("/admin/stats", beside=page, token=services.token("admin"))
+    for number in (1, 2):
+        await expect(page.locator(f'#whose option[value="trackId={artist}-{number}"]')).to_have_count(1)
+
+
 @pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
 async def test_a_choice_that_cannot_be_loaded_is_taken_back(visit, services, artist, path):
     """What is chosen and what is shown never differ; the next try is the reader's or comes by itself."""
     page = await visit(path, token=services.token("admin", "artist", artistId=artist))
     await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 30d")
     await page.route("**/api/**", lambda route: route.abort())
-    await page.locator('[data-range] input[value="24h"]').check(force=True)
+    await page.locator('[data-range] input[value="24h"]').click(force=True)
     await expect(page.locator("[data-banner]")).to_contain_text("The server cannot be reached.")
     await expect(page.locator('[data-range] input[value="30d"]')).to_be_checked()
     await page.unroute("**/api/**")
-    await page.locator('[data-range] input[value="24h"]').check(force=True)
+    await page.locator('[data-range] input[value="24h"]').click(force=True)
     await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 24h")
     await expect(page.locator("[data-banner]")).to_be_hidden()
 
