@@ -59,7 +59,10 @@ class CorrectionRow(Wire):
 
 
 class LessonRow(Wire):
-    """A lesson as lists show it. `billedFromSeconds` is the duration that counts: corrected, else measured."""
+    """A lesson as lists show it. `billedFromSeconds` is the duration that counts: corrected, else measured.
+
+    `differenceSeconds` is what the page claims beyond what was measured.
+    """
 
     id: str
     teacher_id: str
@@ -78,6 +81,7 @@ class LessonRow(Wire):
     duration_seconds: int | None
     billed_from_seconds: int
     client_duration_minutes: float | None
+    difference_seconds: int | None
     seen_seconds: int
     present: bool
     last_activity_at: Timestamp | None
@@ -139,6 +143,7 @@ def row(lesson: Lesson) -> LessonRow:
         duration_seconds=lesson.duration_seconds,
         billed_from_seconds=lesson.billed_from_seconds,
         client_duration_minutes=lesson.client_minutes,
+        difference_seconds=lesson.client_difference_seconds,
         seen_seconds=lesson.seen_seconds,
         present=lesson.connected,
         last_activity_at=moment(lesson.last_activity_at),

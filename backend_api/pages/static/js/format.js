@@ -44,4 +44,15 @@ export function formatLength(seconds) {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
+const MAX_LENGTH_SECONDS = 24 * HOUR_SECONDS;
+
+/** Seconds of what `formatLength` writes, of `m:ss` and of whole minutes; null for anything else and beyond a day. */
+export function readLength(text) {
+  if (!/^\s*\d{1,4}(:[0-5]?\d){0,2}\s*$/.test(text)) return null;
+  const parts = text.split(':').map(Number);
+  const [hours, minutes, seconds] = parts.length === 3 ? parts : [0, ...parts, 0];
+  const all = hours * HOUR_SECONDS + minutes * 60 + seconds;
+  return all <= MAX_LENGTH_SECONDS ? all : null;
+}
+
 export const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -1,26 +1,37 @@
-/** `/admin/teacher-sessions`: every lesson with its figures; corrections, the sweep, CSV. */
+/** `/admin/teacher-sessions`: every lesson with its figures and what speaks for them; corrections, the sweep, CSV. */
 
 import { callApi, download } from '../api.js';
 import { find, make, show } from '../dom.js';
-import { formatAverage, formatCount, timeZone } from '../format.js';
+import { formatAverage, formatCount, formatLength, readLength, timeZone } from '../format.js';
 import {
-  attempt, cell, END_WORDS, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say, STATUS_WORDS,
+  attempt, cell, claimed, formatMoment, formatSeconds, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
+  startAndEnd, terms, under,
 } from '../records.js';
+import { fillRows } from '../rows.js';
+import { currentToken, peek } from '../token.js';
+
+const PAGE = 30;
+const MOST = 500;
 
 const filter = find('[data-filter]');
 const dialog = find('[data-correct]');
 const form = find('[data-correct-form]');
+const fail = (words) => show('correct-problem', words);
 let corrected = null;
+let limit = PAGE;
 
 filter.elements.from.value = localDate(29);
 filter.elements.to.value = localDate();
 const reload = keepLoaded(load);
-filter.addEventListener('change', reload);
+filter.addEventListener('change', () => showFirst(PAGE));
 filter.addEventListener('submit', (event) => event.preventDefault());
+find('[data-more-button]').addEventListener('click', attempt(() => showFirst(Math.min(limit + PAGE, MOST))));
 find('[data-csv]').addEventListener('click', attempt(() => download(`/api/admin/teacher-sessions.csv${queryOf(wanted())}`, 'teacher-sessions.csv')));
 find('[data-sweep]').addEventListener('click', attempt(sweep));
 find('[data-cancel-correct]').addEventListener('click', () => dialog.close());
-form.addEventListener('submit', correct);
+form.addEventListener('submit', attempt(correct, fail));
+
+const isAdmin = () => (peek(currentToken() ?? '').roles ?? []).includes('admin');
 
 function wanted() {
   const { from, to, status, teacher, student } = filter.elements;
@@ -29,46 +40,56 @@ function wanted() {
   };
 }
 
-async function load() {
-  const { sessions, statistics, nextCursor } = await callApi(`/api/admin/teacher-sessions${queryOf({ ...wanted(), limit: 200 })}`);
+function showFirst(count) {
+  limit = count;
+  return reload();
+}
+
+async function load(signal) {
+  const { sessions, statistics, nextCursor } = await callApi(`/api/admin/teacher-sessions${queryOf({ ...wanted(), limit })}`, { signal });
+  find('[data-sweep]').hidden = !isAdmin();
   show('total', formatCount(statistics.total));
-  show('total-note', Object.entries(statistics.byStatus).filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`).join(', '));
+  show('total-note', Object.entries(statistics.byStatus).filter(([, count]) => count > 0).map(([name, count]) => `${formatCount(count)} ${name}`).join(', '));
   show('active', formatCount(statistics.active));
   show('average', formatAverage(statistics.averageMinutes));
   show('minutes', formatAverage(statistics.totalMinutes));
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
+  find('[data-groups]').hidden = sessions.length === 0;
   find('[data-more]').hidden = nextCursor === null;
-  find('[data-rows]').replaceChildren(...sessions.map(row));
-  find('[data-teachers]').replaceChildren(...statistics.perTeacher.map(groupRow));
-  find('[data-students]').replaceChildren(...statistics.perStudent.map(groupRow));
+  find('[data-more-button]').hidden = limit >= MOST;
+  show('shown', `The newest ${formatCount(sessions.length)} of ${formatCount(statistics.total)}. Narrow the filter or download the CSV for the others.`);
+  fillRows(find('[data-rows]'), sessions.map((session) => ({ ...session, mayCorrect: isAdmin() })), row);
+  fillRows(find('[data-teachers]'), statistics.perTeacher, groupRow);
+  fillRows(find('[data-students]'), statistics.perStudent, groupRow);
+  offer('teacher-ids', statistics.perTeacher);
+  offer('student-ids', statistics.perStudent);
 }
 
+const offer = (list, groups) => find(`#${list}`).replaceChildren(...groups.map(({ id, name }) => make('option', { value: id }, name)));
+
 function row(session) {
-  const place = make('td');
-  if (['ended', 'timeout'].includes(session.sessionStatus)) {
-    const button = make('button', { type: 'button', class: 'link' }, 'Correct');
-    button.addEventListener('click', () => openFor(session));
-    place.append(button);
-  }
-  const last = session.corrections.at(-1);
-  const length = last ? `${formatSeconds(last.durationSeconds)} (was ${formatSeconds(session.durationSeconds)})` : formatSeconds(session.durationSeconds);
+  const isOver = ['ended', 'timeout'].includes(session.sessionStatus);
+  const counts = session.corrections.at(-1)?.durationSeconds ?? session.durationSeconds;
+  const act = isOver && session.mayCorrect ? [rowButton('correct', 'Correct', session.studentName, () => openFor(session))] : [];
   return make(
-    'tr', { ...(last && { title: `${last.by}: ${last.reason}` }) },
-    make('th', { scope: 'row' }, session.teacherName), cell(session.studentName), cell(statusWords(session)), cell(formatMoment(session.clickedAt)),
-    cell(formatMoment(session.sessionEndedAt)), right(length), right(formatSeconds(session.seenSeconds)),
-    cell(terms(session)), place,
+    'tr', {}, make('th', { scope: 'row' }, session.studentName, under(`with ${session.teacherName}`)), lessonStatus(session),
+    startAndEnd(session),
+    right(formatSeconds(counts), ...(counts === session.durationSeconds ? [] : [under(`measured ${formatSeconds(session.durationSeconds)}`)])),
+    terms(session), evidence(session), make('td', { class: 'act' }, ...act),
   );
 }
 
-function statusWords({ sessionStatus, present, endReason }) {
-  if (sessionStatus === 'active' && !present) return 'Active, away';
-  return sessionStatus === 'ended' ? `Ended: ${END_WORDS[endReason]}` : STATUS_WORDS[sessionStatus];
-}
-
-function terms({ packageName, packageId, packageRate, currency, rateUnit }) {
-  if (packageRate === null) return '–';
-  return [packageName || packageId, `${packageRate} ${currency}/${rateUnit}`].filter(Boolean).join(', ');
+/** What was seen of the lesson beside its two ends, and what somebody should look at. */
+function evidence({ clickedAt, seenSeconds, clientDurationMinutes, differenceSeconds, startedByCreator, corrections }) {
+  if (clickedAt === null) return cell('–');
+  const client = clientDurationMinutes === null ? null : clientDurationMinutes * 60;
+  return make(
+    'td', { class: 'wide' },
+    under(`page seen ${formatLength(seenSeconds)}`), ...claimed('page', client, differenceSeconds),
+    ...(startedByCreator ? [under("started at the sender's address", true)] : []),
+    ...corrections.map(({ by, at, durationSeconds, reason }) => under(`set to ${formatLength(durationSeconds)} by ${by}, ${formatMoment(at)}: ${reason}`)),
+  );
 }
 
 function groupRow({ name, sessions, totalMinutes }) {
@@ -78,23 +99,22 @@ function groupRow({ name, sessions, totalMinutes }) {
 function openFor(session) {
   corrected = session;
   show('measured', formatSeconds(session.durationSeconds));
-  show('correct-problem', '');
-  form.elements.minutes.value = String(Math.round(session.billedFromSeconds / 6) / 10);
+  fail('');
+  form.elements.duration.value = formatLength(session.billedFromSeconds);
   form.elements.reason.value = '';
   dialog.showModal();
 }
 
-async function correct(event) {
-  event.preventDefault();
-  const body = { durationMinutes: Number(form.elements.minutes.value), reason: form.elements.reason.value.trim() };
-  try {
-    await callApi(`/api/admin/teacher-sessions/${corrected.id}`, { method: 'PATCH', body });
-    dialog.close();
-    say('Corrected.');
-    await reload();
-  } catch (error) {
-    show('correct-problem', error.message);
-  }
+async function correct() {
+  const seconds = readLength(form.elements.duration.value);
+  const reason = form.elements.reason.value.trim();
+  if (seconds === null) return fail('Give the duration as minutes:seconds, for example 62:30, or as whole minutes.');
+  if (seconds === corrected.billedFromSeconds) return fail('This is the duration that counts already.');
+  if (reason === '') return fail('Say why: the reason is kept with the correction.');
+  await callApi(`/api/admin/teacher-sessions/${corrected.id}`, { method: 'PATCH', body: { durationMinutes: seconds / 60, reason } });
+  dialog.close();
+  say(`Corrected: ${formatLength(seconds)} for ${corrected.studentName}.`);
+  await reload();
 }
 
 async function sweep() {
