@@ -6,12 +6,13 @@ two, and again for a repetition: what it does must be idempotent.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from backend_api.contract.sessions import SessionKind
+from backend_api.contract.sessions import TIMINGS, SessionKind
 from backend_api.db import Document, Mongo
 from backend_api.nodes.leases import Leases
 from backend_api.service.errors import Unavailable
@@ -71,6 +72,11 @@ class SessionStore:
         leases, now = await self._leases(), self._now()
         sessions = [session_of(kept) async for kept in self._live.find(facts) if kept["k"] == kind]
         return [Record(session, judge(session, leases, now)) for session in sessions]
+
+    async def live_by_kind(self) -> dict[SessionKind, int]:
+        """How many sessions of each kind no sweep has ended yet."""
+        found = Counter([kept["k"] async for kept in self._live.find({}, {"k": 1})])
+        return {kind: found[kind] for kind in TIMINGS}
 
     async def each_active(self, kind: SessionKind) -> AsyncIterator[Session]:
         """Every active session of a kind, for the sweep."""

@@ -40,6 +40,16 @@ async def test_a_guest_starts_beats_and_ends_with_the_token(api, clock):
     assert (status, problem["session"]["id"]) == (409, session["id"])
 
 
+@pytest.mark.parametrize("odd", ["-1", '"x"', "1e400", "null", "{}"])
+async def test_what_a_page_believes_never_keeps_a_session_on(api, clock, odd):
+    """A beacon's odd number is passed over, its end counts."""
+    session = await started(api)
+    clock.at += 100
+    text = f'{{"sessionToken": "{session["sessionToken"]}", "durationSeconds": {odd}}}'
+    ended = await api.data("POST", f"/listening-sessions/{session['id']}/end", headers=GUEST, text=text)
+    assert (ended["status"], ended["durationSeconds"]) == ("completed", 100)
+
+
 async def test_silence_is_a_timeout_at_the_last_beat(api, clock):
     """However late it is noticed: no sweep was needed, and a late beat gets 409."""
     session = await started(api)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from backend_api.contract.signing import ALL_SCOPES, derive_key, sign
+from backend_api.contract.wire import at, rfc3339
 
 ADMIN = {"sub": "boss", "roles": ["admin"]}
 TEACHER = {"sub": "u-t1", "roles": ["teacher"], "teacherId": "t1"}
@@ -12,6 +13,8 @@ OTHER_TEACHER = {"sub": "u-t2", "roles": ["teacher"], "teacherId": "t2"}
 MEETING = "https://zoom.us/j/1234567890?pwd=secret"
 SEND = "/api/teachers/students/s1/zoom"
 SESSIONS = "/api/admin/teacher-sessions"
+DECEMBER = 1_796_083_200.0
+"""2026-12-01T00:00:00Z."""
 
 
 async def sessions(api, query=""):
@@ -238,6 +241,13 @@ async def test_a_new_rate_leaves_old_lessons_alone(api, make_link):
     assert statement["totals"] == {"EUR": "90.00"}
 
 
+async def test_a_rate_is_written_out(api):
+    """However it came: people read it, and spreadsheets."""
+    terms = {"name": "Big", "rate": "1e3", "currency": "EUR"}
+    assert (await api.data("PUT", "/api/admin/packages/big", terms))["rate"] == "1000"
+    assert (await api("PUT", "/api/admin/packages/big", terms | {"rate": "1e20"}))[0] == 422
+
+
 async def test_a_correction_is_billed_and_the_measured_value_stays(api, make_link):
     """With who, when and why."""
     lesson = await hold(api, make_link, 600)
@@ -260,6 +270,65 @@ async def test_a_closed_month_never_changes(api, make_link):
     status, _ = await api("PATCH", f"{SESSIONS}/{lesson['id']}", {"durationMinutes": 1, "reason": "x"}, claims=ADMIN)
     assert status == 409
     assert await api.data("GET", "/api/admin/teacher-statements?month=2026-11", claims=ADMIN) == closed
+
+
+async def at_midnight(api, make_link, before):
+    """A lesson that began so long before the first of December; its token."""
+    api.clock.at = DECEMBER - before
+    token = (await make_link())["trackingToken"]
+    await track(api, "start", token)
+    return token
+
+
+async def test_a_month_is_not_closed_while_a_lesson_of_it_is_on(api, make_link):
+    """Else it would be billed nowhere; a page that was closed a moment ago may be back."""
+    token = await at_midnight(api, make_link, 600)
+    close = ("POST", "/api/admin/teacher-statements/close", {"month": "2026-11"})
+    api.clock.at = DECEMBER + 5
+    assert (await api(*close, claims=ADMIN))[0] == 409
+    await track(api, "end-session", token, reason="pageClose")
+    assert (await api(*close, claims=ADMIN))[0] == 409
+    await track(api, "heartbeat", token)
+    api.clock.at = DECEMBER + 1_800
+    await track(api, "end-session", token)
+    closed = await api.data(*close, claims=ADMIN)
+    assert [(line["measuredSeconds"], line["amount"]) for line in closed["lines"]] == [(2_400, "30.00")]
+
+
+async def test_a_report_later_than_the_closing_changes_no_bill(api, make_link):
+    """Row and statement go on to say the same."""
+    link_token = await at_midnight(api, make_link, 3_600)
+    (row,) = await sessions(api)
+    api.clock.at = DECEMBER + 8_000
+    assert (await api.data("POST", "/api/admin/auto-timeout", claims=ADMIN))["timedOut"] == 1
+    close = ("POST", "/api/admin/teacher-statements/close", {"month": "2026-11"})
+    closed = await api.data(*close, claims=ADMIN)
+    start = DECEMBER - 3_600
+    late = {
+        "kind": "tutoring", "sessionId": row["id"], "intervalId": "i1", "node": "n1", "boot": 1, "version": 2,
+        "startedAt": rfc3339(at(start)), "lastSeenAt": rfc3339(at(start + 900)), "closedAt": rfc3339(at(start + 900)),
+        "reason": "button", "linkId": row["id"],
+    }  # fmt: skip
+    await api.data("POST", "/internal/v1/sessions", {"intervals": [late]})
+    assert await api.data("GET", "/api/admin/teacher-statements?month=2026-11", claims=ADMIN) == closed
+    (after,) = await sessions(api, "?from=2026-11-01&to=2026-11-30")
+    assert (after["sessionStatus"], after["durationSeconds"]) == ("timeout", 0)
+    assert (await track(api, "heartbeat", link_token))[1]["data"]["status"] == "timeout"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ['"duration": -0.01', '"duration": "x"', '"duration": 1e400', '"duration": null', '"reason": null', '"reason": 7',
+     '"endTime": {}', '"duration": 90000, "endTime": "2099-01-01T00:00:00Z"'],
+)  # fmt: skip
+async def test_what_a_page_believes_never_keeps_a_lesson_on(api, make_link, odd):
+    """Nobody reads a beacon's answer: the end counts, an odd number in it does not."""
+    token = (await make_link())["trackingToken"]
+    await track(api, "start", token)
+    api.clock.at += 600
+    status, _ = await api("POST", "/api/zoom/end-session", text=f'{{"token": "{token}", {odd}}}', key=None)
+    (row,) = await sessions(api)
+    assert (status, row["sessionStatus"], row["durationSeconds"]) == (200, "ended", 600)
 
 
 async def test_statistics_are_over_the_filter(api, make_link):
@@ -320,10 +389,17 @@ async def test_health_tells_how_tracking_stands(api, make_link):
     token = (await make_link())["trackingToken"]
     await track(api, "start", token)
     api.clock.at += 7_300
-    health = await api.data("GET", "/api/health/session-tracking")
-    assert health == {
+    now = rfc3339(at(api.clock()))
+    await api.data("POST", "/internal/v1/nodes", {"node": "n1", "boot": 1, "at": now, "completeThrough": now})
+    await api.data("POST", "/listening-sessions", {"channelId": "c1"}, key=None)
+    status, health = await api("GET", "/api/health/session-tracking")
+    assert (status, health) == (200, {
         "database": "reachable", "totalSessions": 1, "activeSessions": 1, "staleSessions": 1, "timeoutSeconds": 7200,
-    }  # fmt: skip
+        "live": {"listening": 1, "tutoring": 0, "study": 0}, "nodes": {"alive": 1, "silent": 0},
+    })  # fmt: skip
+    api.clock.at += 61
+    _, health = await api("GET", "/api/health/session-tracking")
+    assert health["nodes"] == {"alive": 0, "silent": 1}
     assert (await api("GET", "/api/health/session-tracking", claims=TEACHER))[0] == 403
 
 
