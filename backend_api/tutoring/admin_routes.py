@@ -9,6 +9,7 @@ from backend_api.nodes.store import NodeStore
 from backend_api.service.access import Caller, User, admin, internal
 from backend_api.service.csv import Csv
 from backend_api.service.errors import Forbidden
+from backend_api.sessions.cursors import cursor_of, position
 from backend_api.sessions.store import SessionStore
 from backend_api.tutoring import export
 from backend_api.tutoring.figures import figures
@@ -22,9 +23,7 @@ from backend_api.tutoring.queries import (
     LessonRow,
     Month,
     StatementQuery,
-    cursor_after,
     month_of,
-    read_cursor,
     row,
 )
 from backend_api.tutoring.routes import LessonPath, table, teacher, teacher_of
@@ -81,13 +80,13 @@ async def list_lessons(
     *, query: LessonListQuery, caller: Caller, now: float, store: LessonStore, rules: Rules
 ) -> LessonPage:
     wanted = _wanted(query, caller, now, rules)
-    after = None if query.cursor is None else read_cursor(query.cursor)
+    after = None if query.cursor is None else position(query.cursor)
     page = await store.find(wanted, limit=query.limit + 1, skip_after=after)
     shown = page[: query.limit]
     return LessonPage(
         sessions=[row(lesson) for lesson in shown],
         statistics=await figures(store.figures(wanted)),
-        next_cursor=cursor_after(shown[-1]) if len(page) > query.limit else None,
+        next_cursor=cursor_of(shown[-1].began_or_sent_at, shown[-1].id) if len(page) > query.limit else None,
     )
 
 

@@ -1,6 +1,5 @@
 """What may be asked of lessons and statements: filters, days and months in a time zone, the shapes of the answers."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -10,7 +9,6 @@ from pydantic import Field, StringConstraints
 
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.wire import Timestamp, Wire, at
-from backend_api.service.errors import BadRequest
 from backend_api.sessions.ranges import Moment, RangeQuery
 from backend_api.sessions.statistics import day_start
 from backend_api.tutoring.lesson import Lesson, Status
@@ -168,17 +166,3 @@ def month_range(month: str, zone: str) -> tuple[int, int]:
 
 def month_of(now: float, zone: str) -> str:
     return datetime.fromtimestamp(now, ZoneInfo(zone)).strftime("%Y-%m")
-
-
-def cursor_after(lesson: Lesson) -> str:
-    return urlsafe_b64encode(f"{lesson.began_or_sent_at!r} {lesson.id}".encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[float, str]:
-    """BadRequest for one that we did not make."""
-    try:
-        seconds, _, lesson_id = urlsafe_b64decode(cursor).decode().partition(" ")
-        at(float(seconds))
-    except (ValueError, OverflowError, OSError):
-        raise BadRequest("The cursor is not one of ours.") from None
-    return float(seconds), lesson_id
