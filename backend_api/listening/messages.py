@@ -44,10 +44,11 @@ class BeatBody(Wire):
 
 
 class EndBody(Lenient):
-    """An end, as a beacon sends it."""
+    """An end, as a beacon sends it; `pageClose` where the page closed, perhaps to be reloaded."""
 
     duration_seconds: Annotated[ClientSeconds | None, ADVISORY] = None
     session_token: SessionToken | None = None
+    reason: Annotated[str | None, ADVISORY] = None
 
 
 class Ended(Wire):

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from aiohttp import web
 
+from backend_api.contract.sessions import Reason
 from backend_api.contract.wire import at
 from backend_api.listening import lists, messages
 from backend_api.listening.calls import ListeningCalls, Sender
@@ -67,7 +68,9 @@ async def beat_session(
 async def end_session(
     *, path: SessionPath, body: EndBody, caller: Caller, address: str, calls: ListeningCalls
 ) -> Ended:
-    return messages.ended(await calls.end(caller, path.id, body.session_token, body.duration_seconds, address))
+    reason: Reason = "disconnect" if body.reason == "pageClose" else "stop"
+    record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address, reason)
+    return messages.ended(record)
 
 
 @table.get("/listening-sessions", allow=(a_user, internal("read")), summary="Listening sessions")

@@ -25,7 +25,7 @@ from backend_api.sessions.documents import (
     session_of,
     verdict_of,
 )
-from backend_api.sessions.lifecycle import Session, judge, merged
+from backend_api.sessions.lifecycle import Session, continued, judge, merged
 
 Hook = Callable[[Record], Awaitable[None]]
 Known = Callable[[], Awaitable[Leases]]
@@ -55,7 +55,10 @@ class SessionStore:
         return Record(session, judge(session, await self._leases(), self._now()))
 
     async def merge(self, reported: Iterable[Session]) -> list[Record]:
-        """Add what is reported, in any order and number; durable when this returns. One record per session."""
+        """Add what is reported, in any order and number; durable when this returns. One record per session.
+
+        What went on after a session was stopped is kept as the session that continues it.
+        """
         by_id: dict[str, Session] = {}
         for session in reported:
             by_id[session.id] = merged(by_id.get(session.id), session)
@@ -63,7 +66,11 @@ class SessionStore:
 
         async def one(session: Session) -> Record:
             async with gate:
-                return await self._merge(session, leases)
+                record = await self._merge(session, leases)
+                rest = continued(record.session)
+                while rest is not None:
+                    rest = continued((await self._merge(rest, leases)).session)
+                return record
 
         return list(await asyncio.gather(*map(one, by_id.values())))
 

@@ -18,7 +18,7 @@ from backend_api.study.providers import CallProvider, ProviderError
 from backend_api.study.rows import Manual, Measured, Row, id_of_stay, rows
 from backend_api.study.store import StudyStore
 
-LONGEST_SECONDS = 86_400.0
+LONGEST_SECONDS = TIMINGS["study"].max_seconds or 0.0
 """How long before a range a session may have begun that still lies in it; how long an end is waited for."""
 BEATING_AFTER_SECONDS = 30.0
 """Who is heard again so long after a start sends beats; a start that is only repeated at once is no beat."""

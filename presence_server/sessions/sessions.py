@@ -152,7 +152,10 @@ class SessionSockets:
             self._floor.reports.add(report)
 
     async def end(self, sid: str, reason: Reason) -> Ack:
-        """The client ends the session, on all its sockets; acknowledged when that is on the disk."""
+        """The client ends the session; acknowledged when that is on the disk.
+
+        Other sockets that carry it, as those of a duplicated tab, go on with a session of their own.
+        """
         session = self._floor.intervals.session_of(sid)
         if session is None:
             return _refusal("bad_request", "There is no session to end.")
@@ -161,6 +164,8 @@ class SessionSockets:
             report = self._floor.intervals.close(socket, reason, now, now)
             if report is not None:
                 durable = self._floor.reports.add(report)
+            if socket != sid and socket in self._sockets and self._sockets[socket].wanted.session_id is None:
+                self._carry(socket, self._fresh(self._sockets[socket].wanted), resumed=False)
         self._count_out(sid)
         if durable is not None:
             await durable

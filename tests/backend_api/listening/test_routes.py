@@ -50,6 +50,23 @@ async def test_what_a_page_believes_never_keeps_a_session_on(api, clock, odd):
     assert (ended["status"], ended["durationSeconds"]) == ("completed", 100)
 
 
+async def test_over_http_a_reload_goes_on_with_its_session(api, clock):
+    """A page that closes may be back within fifteen seconds; after that it is a new one."""
+    session = await started(api)
+    path, token = f"/listening-sessions/{session['id']}", {"sessionToken": session["sessionToken"]}
+    closing = json.dumps(token | {"reason": "pageClose"})
+    clock.at += 60
+    await api.data("POST", f"{path}/end", headers=GUEST, text=closing)
+    clock.at += 10
+    assert (await api.data("PATCH", path, token, headers=GUEST))["status"] == "active"
+    clock.at += 30
+    await api.data("POST", f"{path}/end", headers=GUEST, text=closing)
+    clock.at += 20
+    await api.lease()
+    status, problem = await api("PATCH", path, token, headers=GUEST)
+    assert (status, problem["session"]["status"], problem["session"]["durationSeconds"]) == (409, "completed", 100)
+
+
 async def test_silence_is_a_timeout_at_the_last_beat(api, clock):
     """However late it is noticed: no sweep was needed, and a late beat gets 409."""
     session = await started(api)

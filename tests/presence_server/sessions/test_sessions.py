@@ -93,6 +93,23 @@ async def test_stop_is_acknowledged_and_leaves_the_room(presence, backend):
     await player.client.disconnect()
 
 
+async def test_a_stop_in_one_tab_leaves_the_other_playing(presence, backend):
+    """A duplicated tab carries the same session; when one is stopped, the other goes on with a session of its own."""
+    one, two = Player(), Player()
+    first = await one.play(presence.url)
+    assert (await two.play(presence.url, sessionToken=first["sessionToken"]))["sessionId"] == first["sessionId"]
+    await one.call("stop")
+    fresh = await asyncio.wait_for(two.sessions.get(), 5)
+    assert (fresh["sessionId"] == first["sessionId"], fresh["resumed"]) == (False, False)
+    assert presence.counter.counts("channel:c1").viewer_count == 1
+    await until(lambda: any(r["sessionId"] == fresh["sessionId"] for r in intervals(backend).values()))
+    (report,) = [r for r in intervals(backend).values() if r["sessionId"] == fresh["sessionId"]]
+    assert (report["channelId"], "closedAt" in report) == ("c1", False)
+    assert (await two.call("stop"))["sessionId"] == fresh["sessionId"]
+    for player in (one, two):
+        await player.client.disconnect()
+
+
 @pytest.mark.parametrize(
     ("auth", "code"),
     [({"channelId": "a b"}, "bad_request"), ({"channelId": 7}, "bad_request"),
