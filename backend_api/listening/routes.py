@@ -54,10 +54,9 @@ async def start_session(
 async def beat_session(
     *, path: SessionPath, body: BeatBody, caller: Caller, address: str, calls: ListeningCalls
 ) -> ListeningSession:
-    if body.status == "completed":
-        record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address)
-        return messages.listed(row_of_record(record))
     record, was_active = await calls.beat(caller, path.id, body.session_token, body.duration_seconds, address)
+    if was_active and body.status == "completed":
+        record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address)
     session = messages.listed(row_of_record(record))
     if not was_active:
         raise _over(session)

@@ -6,11 +6,12 @@ from decimal import Decimal
 from backend_api.service.csv import Cell, Csv
 from backend_api.tutoring.lesson import Lesson, SoldTerms
 from backend_api.tutoring.months import Statement
-from backend_api.tutoring.queries import moment
+from backend_api.tutoring.queries import bill, moment
 
 LESSON_COLUMNS = (
     "teacher", "student", "start", "end", "duration", "status", "package", "rate",
-    "durationSeconds", "billedFromSeconds", "seenSeconds", "endReason", "rateUnit", "currency", "sent", "id",
+    "durationSeconds", "billedFromSeconds", "billedSeconds", "amount", "seenSeconds", "clientMinutes", "endReason",
+    "rateUnit", "currency", "sent", "delivered", "startedByCreator", "correctedBy", "correctionReason", "id",
 )  # fmt: skip
 STATEMENT_COLUMNS = (
     "month", "teacherId", "teacher", "package", "version", "rate", "rateUnit", "currency", "rounding", "blockMinutes",
@@ -29,11 +30,14 @@ def statement(written: Statement) -> Csv:
 
 async def _lesson_cells(rows: AsyncIterator[Lesson]) -> AsyncGenerator[Sequence[Cell], None]:
     async for lesson in rows:
+        billed, amount, corrected_by, why = *_due(lesson), *_corrected(lesson)
         yield [
             lesson.teacher_name, lesson.student_name, moment(lesson.clicked_at), moment(lesson.ended_at),
             lesson.duration_minutes, lesson.status, *_sold(lesson.terms)[:2],
-            lesson.duration_seconds, lesson.billed_from_seconds, lesson.seen_seconds, lesson.end_reason,
-            *_sold(lesson.terms)[2:], moment(lesson.sent_at), lesson.id,
+            lesson.duration_seconds, lesson.billed_from_seconds, billed, amount,
+            lesson.seen_seconds, lesson.client_minutes, lesson.end_reason, *_sold(lesson.terms)[2:],
+            moment(lesson.sent_at), lesson.delivery.state, "yes" if lesson.started_by_creator else "no",
+            corrected_by, why, lesson.id,
         ]  # fmt: skip
 
 
@@ -49,6 +53,17 @@ async def _statement_cells(written: Statement) -> AsyncGenerator[Sequence[Cell],
         total: list[Cell] = [None] * len(STATEMENT_COLUMNS)
         total[0], total[2], total[7], total[15] = written.month, "total", currency, Decimal(amount)
         yield total
+
+
+def _due(lesson: Lesson) -> tuple[Cell, Cell]:
+    """Billed seconds and amount."""
+    due = bill(lesson)
+    return (None, None) if due is None else (due.billed_seconds, due.amount)
+
+
+def _corrected(lesson: Lesson) -> tuple[Cell, Cell]:
+    """Who corrected it last, and why."""
+    return (lesson.corrections[-1].by, lesson.corrections[-1].reason) if lesson.corrections else (None, None)
 
 
 def _sold(terms: SoldTerms | None) -> tuple[Cell, Cell, Cell, Cell]:

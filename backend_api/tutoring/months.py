@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 from backend_api.contract.wire import Timestamp, Wire, at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import Conflict
-from backend_api.tutoring.billing import HOUR_SECONDS, minutes
+from backend_api.tutoring.billing import HOUR_SECONDS, MINUTE_SECONDS, minutes
 from backend_api.tutoring.figures import counted_seconds
 from backend_api.tutoring.lesson import Lesson, SoldTerms, may_reopen
 from backend_api.tutoring.queries import month_of, month_range
@@ -184,7 +184,8 @@ def _written(line: Line, teacher_name: str) -> StatementLine:
     terms = line.terms
     tariff = None if terms is None else terms.tariff
     billed = minutes(line.billed_seconds)
-    units = {"session": Decimal(line.sessions), "hour": minutes(line.billed_seconds) / 60, "minute": billed}
+    exact = Decimal(line.billed_seconds)
+    units = {"session": Decimal(line.sessions), "hour": exact / HOUR_SECONDS, "minute": exact / MINUTE_SECONDS}
     return StatementLine(
         teacher_id=line.teacher_id,
         teacher_name=teacher_name,

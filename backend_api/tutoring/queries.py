@@ -11,6 +11,7 @@ from backend_api.contract.rooms import RoomId
 from backend_api.contract.wire import Timestamp, Wire, at
 from backend_api.sessions.ranges import Moment, RangeQuery
 from backend_api.sessions.statistics import day_start
+from backend_api.tutoring.billing import Charge, charge
 from backend_api.tutoring.lesson import Lesson, Status
 from backend_api.tutoring.store import Filter
 
@@ -57,7 +58,10 @@ class CorrectionRow(Wire):
 
 
 class LessonRow(Wire):
-    """A lesson as lists show it. `billedFromSeconds` is the duration that counts: corrected, else measured."""
+    """A lesson as lists show it. `billedFromSeconds` is the duration that counts: corrected, else measured.
+
+    `billedSeconds` and `amount` are what its terms make of it, once it is over; a statement's lines are sums of these.
+    """
 
     id: str
     teacher_id: str
@@ -75,6 +79,8 @@ class LessonRow(Wire):
     session_duration_minutes: int | None
     duration_seconds: int | None
     billed_from_seconds: int
+    billed_seconds: int | None
+    amount: Decimal | None
     client_duration_minutes: float | None
     seen_seconds: int
     present: bool
@@ -119,6 +125,7 @@ class LessonPage(Wire):
 
 def row(lesson: Lesson) -> LessonRow:
     terms = lesson.terms
+    due = bill(lesson)
     return LessonRow(
         id=lesson.id,
         teacher_id=lesson.teacher_id,
@@ -136,6 +143,8 @@ def row(lesson: Lesson) -> LessonRow:
         session_duration_minutes=lesson.duration_minutes,
         duration_seconds=lesson.duration_seconds,
         billed_from_seconds=lesson.billed_from_seconds,
+        billed_seconds=None if due is None else due.billed_seconds,
+        amount=None if due is None else due.amount,
         client_duration_minutes=lesson.client_minutes,
         seen_seconds=lesson.seen_seconds,
         present=lesson.connected,
@@ -151,6 +160,13 @@ def row(lesson: Lesson) -> LessonRow:
             for item in lesson.corrections
         ],
     )
+
+
+def bill(lesson: Lesson) -> Charge | None:
+    """What a lesson costs; None while it is not over, and without terms."""
+    if lesson.terms is None or lesson.status not in ("ended", "timeout"):
+        return None
+    return charge(lesson.billed_from_seconds, lesson.terms.for_billing().tariff)
 
 
 def moment(seconds: float | None) -> datetime | None:

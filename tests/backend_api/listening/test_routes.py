@@ -50,6 +50,17 @@ async def test_what_a_page_believes_never_keeps_a_session_on(api, clock, odd):
     assert (ended["status"], ended["durationSeconds"]) == ("completed", 100)
 
 
+async def test_completed_ends_a_session_once(api, clock):
+    """On one that is over it is a conflict, with the record."""
+    session = await started(api)
+    path = f"/listening-sessions/{session['id']}"
+    body = {"sessionToken": session["sessionToken"], "status": "completed"}
+    clock.at += 60
+    assert (await api.data("PATCH", path, body, headers=GUEST))["durationSeconds"] == 60
+    status, problem = await api("PATCH", path, body, headers=GUEST)
+    assert (status, problem["session"]["durationSeconds"]) == (409, 60)
+
+
 async def test_over_http_a_reload_goes_on_with_its_session(api, clock):
     """A page that closes may be back within fifteen seconds; after that it is a new one."""
     session = await started(api)

@@ -1,5 +1,9 @@
 """What lessons cost, over HTTP: terms, corrections, months and their closing."""
 
+import csv
+import io
+from decimal import Decimal
+
 from backend_api.contract.wire import at, rfc3339
 from tests.backend_api.tutoring.calls import (
     ADMIN,
@@ -46,6 +50,21 @@ async def test_a_rate_is_written_out(api):
     terms = {"name": "Big", "rate": "1e3", "currency": "EUR"}
     assert (await api.data("PUT", "/api/admin/packages/big", terms))["rate"] == "1000"
     assert (await api("PUT", "/api/admin/packages/big", terms | {"rate": "1e20"}))[0] == 422
+
+
+async def test_a_statement_is_the_sum_of_what_the_sessions_table_says(api, make_link):
+    """Billed seconds and amounts are there lesson by lesson, with whoever corrected one and why."""
+    for seconds in (420, 1_801, 3_601):
+        lesson = await hold(api, make_link, seconds)
+    fix = {"durationMinutes": 5, "reason": "fire alarm"}
+    await api.data("PATCH", f"{SESSIONS}/{lesson['id']}", fix, claims=ADMIN)
+    _, text = await api("GET", f"{SESSIONS}.csv", claims=ADMIN)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    (line,) = (await api.data("GET", "/api/admin/teacher-statements", claims=ADMIN))["lines"]
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal(line["amount"]) == Decimal("50.00")
+    assert sum(int(row["billedSeconds"]) for row in rows) == Decimal(line["billedMinutes"]) * 60
+    assert Decimal(line["billedUnits"]) * Decimal(line["rate"]) == Decimal(line["amount"])
+    assert [row["correctionReason"] for row in rows if row["correctedBy"]] == ["fire alarm"]
 
 
 async def test_a_correction_is_billed_and_the_measured_value_stays(api, make_link):

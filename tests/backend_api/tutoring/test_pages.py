@@ -53,10 +53,18 @@ async def test_an_admin_sees_filters_and_corrects(api, make_link, context):
     await expect(page.get_by_role("cell", name="<b>=Sam</b>").first).to_be_visible()
     await expect(page.get_by_role("cell", name="30:01").first).to_be_visible()
     await page.get_by_role("button", name="Correct").click()
-    await page.get_by_label("Minutes").fill("60")
-    await page.get_by_label("Reason").fill("lost connection")
-    await page.get_by_role("button", name="Save").click()
+    length, save = page.get_by_label("Duration (m:ss)"), page.get_by_role("button", name="Save")
+    await expect(length).to_have_value("30:01")
+    for typed, told in (("30:01", "nothing was changed"), ("", "Write the duration"), ("1:75", "Write the duration")):
+        await length.fill(typed)
+        await page.get_by_label("Reason").fill("lost connection")
+        await save.click()
+        await expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
+    await length.fill("60")
+    await save.click()
     await expect(page.get_by_text("1:00:00 (was 30:01)")).to_be_visible()
+    await expect(page.get_by_text("boss: lost connection")).to_be_visible()
+    await expect(page.get_by_text("40.00 EUR")).to_be_visible()
     await page.get_by_role("button", name="End silent sessions").click()
     await expect(page.get_by_text("No session has been silent for too long.")).to_be_visible()
     async with page.expect_download() as download:
@@ -86,3 +94,45 @@ async def test_without_the_right_token_a_page_asks_for_one(api, context, path):
     await expect(page.get_by_role("heading", name="A token opens this page")).to_be_visible()
     page = await opened(api, context, path, {"sub": "x", "roles": ["user"]})
     await expect(page.get_by_role("heading", name="This token is not enough")).to_be_visible()
+
+
+async def test_a_double_click_sends_one_link(api, context, telegram):
+    """Two submits in one go are one lesson and one message."""
+    page = await opened(api, context, "/teacher", TEACHER)
+    await page.get_by_role("row", name="Sam").get_by_role("button", name="Send Zoom link").click()
+    await page.get_by_label("Meeting link").fill("https://zoom.us/j/1")
+    twice = "form => { form.requestSubmit(); form.requestSubmit(); }"
+    await page.locator("[data-send-form]").evaluate(twice)
+    await expect(page.get_by_text("Sam has the link.")).to_be_visible()
+    assert len(telegram.messages) == 1
+
+
+async def test_a_refresh_leaves_the_focus_where_it_was(api, context):
+    """Somebody at a button of a row is still there after the rows were read again."""
+    page = await opened(api, context, "/teacher", TEACHER)
+    button = page.get_by_role("row", name="Sam").get_by_role("button", name="Send Zoom link")
+    await button.focus()
+    async with page.expect_response("**/api/teachers/students", timeout=20_000):
+        pass
+    await page.wait_for_timeout(300)
+    await expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("path", "claims", "needed"),
+    [("/admin/statements", ADMIN, "30.00 EUR"), ("/admin/teacher-sessions", ADMIN, "Correct"),
+     ("/teacher", TEACHER, "Send Zoom link")],
+)  # fmt: skip
+async def test_what_matters_is_in_sight(api, make_link, context, path, claims, needed, width):
+    """On a desk and on a phone: amounts and buttons need no sideways scrolling."""
+    await held(api, make_link, 1_801)
+    page = await opened(api, context, path, claims)
+    await page.set_viewport_size({"width": width, "height": 900})
+    place = page.locator("tbody").get_by_text(needed).first
+    await expect(place).to_be_visible()
+    box = await place.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    hidden = "all => Math.max(...all.map(one => one.scrollWidth - one.clientWidth))"
+    assert await page.locator(".scroll:visible").evaluate_all(hidden) <= 1

@@ -191,6 +191,18 @@ async def test_a_link_that_is_sent_again_is_the_same(api, make_link, telegram):
     assert len(telegram.messages) == 2
 
 
+async def test_a_link_is_sent_again_by_who_teaches_the_student_now(api, make_link, telegram):
+    """To the chat of today; whoever no longer teaches them is refused."""
+    link = await make_link()
+    resend = ("POST", f"/api/teachers/links/{link['id']}/resend")
+    student = {"name": "Sam", "chatId": "999", "teacherIds": ["t1"]}
+    await api.data("PUT", "/api/students/s1", student)
+    await api.data(*resend, claims=TEACHER)
+    assert [message["chat_id"] for _, message in telegram.messages] == ["4711", "999"]
+    await api.data("PUT", "/api/students/s1", student | {"teacherIds": ["t2"]})
+    assert (await api(*resend, claims=TEACHER))[0] == 403
+
+
 async def test_a_repeated_signed_request_makes_one_link(api):
     """Inside the window a replay is answered with the link it made the first time."""
     body = json.dumps({"link": MEETING, "teacherId": "t1"}).encode()

@@ -44,4 +44,12 @@ export function formatLength(seconds) {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
+/** Seconds of `75` (minutes), `75:30` or `1:15:30`; null for anything else. */
+export function lengthOf(text) {
+  const parts = text.trim().split(':');
+  if (parts.length > 3 || !parts.every((part, index) => /^\d{1,5}$/.test(part) && (index === 0 || part < 60))) return null;
+  const [seconds, minutes, hours = 0] = parts.length === 1 ? [0, ...parts] : parts.reverse();
+  return Number(seconds) + 60 * Number(minutes) + HOUR_SECONDS * Number(hours);
+}
+
 export const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

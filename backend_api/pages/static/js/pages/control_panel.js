@@ -7,6 +7,7 @@ import { formatClock, formatCount, formatLength, formatStart, timeZone } from '.
 import { hourChart } from '../hours.js';
 import { rangeOf, STEP_SECONDS, withTimes } from '../points.js';
 import { watch } from '../presence.js';
+import { fillRows, right } from '../records.js';
 import { askForToken, startSession } from '../session.js';
 import { currentToken, peek } from '../token.js';
 
@@ -95,7 +96,7 @@ async function loadFigures() {
   isShown = true;
   banner.hidden = true;
   showFigures(periods);
-  find('[data-rows]').replaceChildren(...recent.sessions.map(sessionRow));
+  fillRows(find('[data-rows]'), recent.sessions.map(sessionRow));
   show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
   live ??= watch({ room: `channel:${channel}`, onChange: showNow, onStatus: showNowStatus });
 }
@@ -138,10 +139,15 @@ function sessionRow(session) {
   return make('tr', {},
     make('th', { scope: 'row', class: 'number' }, formatStart(Date.parse(session.startTime) / 1_000, 60)),
     make('td', {}, who),
-    make('td', { class: 'right' }, formatLength(session.durationSeconds)),
+    right(formatLength(session.durationSeconds), claimWords(session)),
     make('td', {}, session.status),
     make('td', {}, session.device ?? '–'),
     make('td', {}, session.showId ?? '–'));
+}
+
+// The client's own number counts for nothing; where it is far off, somebody may want to know.
+function claimWords({ differenceSeconds: more, clientDurationSeconds }) {
+  return more !== null && Math.abs(more) >= 60 && `the page believes ${formatLength(clientDurationSeconds)}`;
 }
 
 function showNow({ viewerCount, uniqueViewers, degraded }) {

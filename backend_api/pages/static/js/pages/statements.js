@@ -3,7 +3,7 @@
 import { callApi, download } from '../api.js';
 import { find, make, setStatus } from '../dom.js';
 import { formatCount } from '../format.js';
-import { attempt, cell, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say } from '../records.js';
+import { attempt, cell, fillRows, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say } from '../records.js';
 import { currentToken, peek } from '../token.js';
 
 const ROUNDING = { none: 'to the second', up: 'up', nearest: 'to the nearest' };
@@ -29,15 +29,15 @@ async function load() {
   close.hidden = !isAdmin || statement.closed || statement.month >= localDate().slice(0, 7);
   find('[data-empty]').hidden = statement.lines.length > 0;
   find('[data-table]').hidden = statement.lines.length === 0;
-  find('[data-rows]').replaceChildren(...statement.lines.map(row));
+  fillRows(find('[data-rows]'), statement.lines.map(row));
   const totals = Object.entries(statement.totals);
   find('[data-totals]').replaceChildren(...totals.map(([currency, amount]) => make('div', { class: 'tile' }, make('dt', {}, `Total ${currency}`), make('dd', {}, amount))));
 }
 
 function row(line) {
   return make(
-    'tr', {}, make('th', { scope: 'row' }, line.teacherName), cell(packageWords(line)),
-    cell(line.rate === null ? '–' : `${line.rate} ${line.currency} per ${line.rateUnit}`), cell(roundingWords(line)),
+    'tr', {}, make('th', { scope: 'row' }, line.teacherName),
+    cell(packageWords(line), line.rate !== null && `${line.rate} ${line.currency} per ${line.rateUnit}`, line.rounding !== null && roundingWords(line)),
     right(formatCount(line.sessions)), right(formatSeconds(line.measuredSeconds)), right(line.billedMinutes),
     right(line.amount === null ? '–' : `${line.amount} ${line.currency}`),
   );
@@ -46,7 +46,6 @@ function row(line) {
 const packageWords = (line) => (line.rate === null ? 'no package' : `${line.packageName || line.packageId || 'single rate'}${line.packageVersion ? `, version ${line.packageVersion}` : ''}`);
 
 function roundingWords({ rounding, blockMinutes, minimumMinutes }) {
-  if (rounding === null) return '–';
   const blocks = rounding === 'none' ? ROUNDING.none : `${ROUNDING[rounding]} ${blockMinutes} min`;
   return minimumMinutes > 0 ? `${blocks}, at least ${minimumMinutes} min` : blocks;
 }

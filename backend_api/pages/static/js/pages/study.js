@@ -4,7 +4,7 @@ import { callApi } from '../api.js';
 import { dayBars } from '../bars.js';
 import { find, make, show } from '../dom.js';
 import { formatCount, timeZone } from '../format.js';
-import { cell, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right } from '../records.js';
+import { cell, fillRows, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right } from '../records.js';
 
 const SOURCE_WORDS = { provider: 'the provider', server: 'this server', manual: 'a correction' };
 const DAYS = 30;
@@ -27,17 +27,17 @@ async function load() {
   show('now', formatCount(sessions.filter(({ status }) => status === 'active').length));
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
-  find('[data-rows]').replaceChildren(...sessions.map(row));
+  fillRows(find('[data-rows]'), sessions.map(row));
   requestAnimationFrame(() => bars.draw(all));
 }
 
 function row(session) {
   const { differenceSeconds: difference } = session;
   return make(
-    'tr', { ...(session.reason && { title: session.reason }) },
+    'tr', {},
     make('th', { scope: 'row' }, session.callId), cell(formatMoment(session.joinedAt)),
     cell(session.leftAt === null ? 'still in it' : formatMoment(session.leftAt)), right(formatSeconds(session.durationSeconds)),
-    cell(SOURCE_WORDS[session.durationSource]),
+    cell(SOURCE_WORDS[session.durationSource], session.reason),
     right(difference === null ? '–' : `${difference < 0 ? '−' : '+'}${formatSeconds(Math.abs(difference))}`),
     right(formatSeconds(session.callDurationSeconds)),
   );

@@ -3,16 +3,14 @@
 import { callApi } from '../api.js';
 import { find, make, show } from '../dom.js';
 import { timeZone } from '../format.js';
-import { attempt, cell, formatMoment, keepLoaded, localDate, queryOf, right, say, STATUS_WORDS } from '../records.js';
-
-const DELIVERY_WORDS = { waiting: 'On its way', delivered: 'Delivered', failed: 'Not delivered', none: 'No chat known' };
+import { attempt, cell, DELIVERY_WORDS, fillRows, formatMoment, keepLoaded, localDate, queryOf, right, say, STATUS_WORDS } from '../records.js';
 
 const dialog = find('[data-send]');
 const form = find('[data-send-form]');
 let student = null;
 
 const reload = keepLoaded(load);
-form.addEventListener('submit', send);
+form.addEventListener('submit', attempt(send, (words) => show('send-problem', words)));
 find('[data-cancel-send]').addEventListener('click', () => dialog.close());
 
 async function load() {
@@ -30,14 +28,14 @@ async function load() {
 function fill(what, rows, place = `[data-${what}]`) {
   find(`[data-empty="${what}"]`).hidden = rows.length > 0;
   find(`[data-${what}-table]`).hidden = rows.length === 0;
-  find(place).replaceChildren(...rows);
+  fillRows(find(place), rows);
 }
 
 function studentRow(one, names) {
   const button = make('button', { type: 'button' }, 'Send Zoom link');
   button.addEventListener('click', () => openFor(one));
   return make(
-    'tr', {}, make('th', { scope: 'row' }, one.name), cell(one.chatId ? 'Telegram' : '–'),
+    'tr', { 'data-key': one.id }, make('th', { scope: 'row' }, one.name), cell(one.chatId ? 'Telegram' : '–'),
     cell(names.get(one.packageId) ?? '–'), make('td', {}, button),
   );
 }
@@ -49,8 +47,8 @@ function sessionRow(session) {
     actions.append(action('Cancel', 'DELETE', `/api/teachers/links/${session.id}`, 'Cancelled.'));
   }
   return make(
-    'tr', {}, make('th', { scope: 'row' }, session.studentName), cell(STATUS_WORDS[session.sessionStatus]),
-    cell(DELIVERY_WORDS[session.delivered]), cell(formatMoment(session.clickedAt)), cell(formatMoment(session.sessionEndedAt)),
+    'tr', { 'data-key': session.id }, make('th', { scope: 'row' }, session.studentName), cell(STATUS_WORDS[session.sessionStatus]),
+    cell(DELIVERY_WORDS[session.delivered], session.delivered === 'failed' && session.deliveryReason), cell(formatMoment(session.clickedAt)), cell(formatMoment(session.sessionEndedAt)),
     right(session.sessionDurationMinutes === null ? '–' : String(session.sessionDurationMinutes)), make('td', {}, actions),
   );
 }
@@ -72,16 +70,11 @@ function openFor(one) {
   dialog.showModal();
 }
 
-async function send(event) {
-  event.preventDefault();
+async function send() {
   const { link, package: chosen } = form.elements;
   const body = { link: link.value.trim(), ...(chosen.value && { packageId: chosen.value }) };
-  try {
-    const sent = await callApi(`/api/teachers/students/${encodeURIComponent(student.id)}/zoom`, { method: 'POST', body });
-    dialog.close();
-    say(sent.delivered ? `${student.name} has the link.` : `The link for ${student.name} is made; the message is not delivered yet.`);
-    await reload();
-  } catch (error) {
-    show('send-problem', error.message);
-  }
+  const sent = await callApi(`/api/teachers/students/${encodeURIComponent(student.id)}/zoom`, { method: 'POST', body });
+  dialog.close();
+  say(sent.delivered ? `${student.name} has the link.` : `The link for ${student.name} is made; the message is not delivered yet.`);
+  await reload();
 }

@@ -2,10 +2,13 @@
 
 import { callApi, download } from '../api.js';
 import { find, make, show } from '../dom.js';
-import { formatAverage, formatCount, timeZone } from '../format.js';
+import { formatAverage, formatClock, formatCount, formatDay, formatLength, lengthOf, timeZone } from '../format.js';
 import {
-  attempt, cell, END_WORDS, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say, STATUS_WORDS,
+  attempt, cell, DELIVERY_WORDS, END_WORDS, fillRows, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say, STATUS_WORDS,
 } from '../records.js';
+
+/** What a page believes to have lasted so much longer or shorter than what was measured is worth a look. */
+const WORTH_A_LOOK_SECONDS = 60;
 
 const filter = find('[data-filter]');
 const dialog = find('[data-correct]');
@@ -20,7 +23,7 @@ filter.addEventListener('submit', (event) => event.preventDefault());
 find('[data-csv]').addEventListener('click', attempt(() => download(`/api/admin/teacher-sessions.csv${queryOf(wanted())}`, 'teacher-sessions.csv')));
 find('[data-sweep]').addEventListener('click', attempt(sweep));
 find('[data-cancel-correct]').addEventListener('click', () => dialog.close());
-form.addEventListener('submit', correct);
+form.addEventListener('submit', attempt(correct, (words) => show('correct-problem', words)));
 
 function wanted() {
   const { from, to, status, teacher, student } = filter.elements;
@@ -39,9 +42,9 @@ async function load() {
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
   find('[data-more]').hidden = nextCursor === null;
-  find('[data-rows]').replaceChildren(...sessions.map(row));
-  find('[data-teachers]').replaceChildren(...statistics.perTeacher.map(groupRow));
-  find('[data-students]').replaceChildren(...statistics.perStudent.map(groupRow));
+  fillRows(find('[data-rows]'), sessions.map(row));
+  fillRows(find('[data-teachers]'), statistics.perTeacher.map(groupRow));
+  fillRows(find('[data-students]'), statistics.perStudent.map(groupRow));
 }
 
 function row(session) {
@@ -54,21 +57,30 @@ function row(session) {
   const last = session.corrections.at(-1);
   const length = last ? `${formatSeconds(last.durationSeconds)} (was ${formatSeconds(session.durationSeconds)})` : formatSeconds(session.durationSeconds);
   return make(
-    'tr', { ...(last && { title: `${last.by}: ${last.reason}` }) },
-    make('th', { scope: 'row' }, session.teacherName), cell(session.studentName), cell(statusWords(session)), cell(formatMoment(session.clickedAt)),
-    cell(formatMoment(session.sessionEndedAt)), right(length), right(formatSeconds(session.seenSeconds)),
-    cell(terms(session)), place,
+    'tr', { 'data-key': session.id },
+    make('th', { scope: 'row' }, session.teacherName), cell(session.studentName),
+    cell(statusWords(session), ['pending', 'active'].includes(session.sessionStatus) && DELIVERY_WORDS[session.delivered], session.startedByCreator && "opened from the sender's address"),
+    cell(formatMoment(session.clickedAt ?? session.sentTime), session.clickedAt === null ? 'sent' : untilWords(session)),
+    right(length, last && `${last.by}: ${last.reason}`, session.clickedAt !== null && `page seen ${formatSeconds(session.seenSeconds)}`, claimWords(session)),
+    cell(session.packageRate === null ? '–' : session.packageName || session.packageId || 'single rate', session.packageRate !== null && `${session.packageRate} ${session.currency}/${session.rateUnit}`),
+    right(session.amount === null ? '–' : `${session.amount} ${session.currency}`, session.amount !== null && `for ${formatSeconds(session.billedSeconds)}`), place,
   );
+}
+
+function untilWords({ clickedAt, sessionEndedAt }) {
+  if (sessionEndedAt === null) return null;
+  const [from, until] = [clickedAt, sessionEndedAt].map((text) => Date.parse(text) / 1_000);
+  return `until ${formatDay(from) === formatDay(until) ? formatClock(until) : formatMoment(sessionEndedAt)}`;
+}
+
+function claimWords({ clientDurationMinutes: claimed, durationSeconds }) {
+  const isOdd = claimed !== null && durationSeconds !== null && Math.abs(claimed * 60 - durationSeconds) >= WORTH_A_LOOK_SECONDS;
+  return isOdd && `the page believes ${formatSeconds(Math.round(claimed * 60))}`;
 }
 
 function statusWords({ sessionStatus, present, endReason }) {
   if (sessionStatus === 'active' && !present) return 'Active, away';
   return sessionStatus === 'ended' ? `Ended: ${END_WORDS[endReason]}` : STATUS_WORDS[sessionStatus];
-}
-
-function terms({ packageName, packageId, packageRate, currency, rateUnit }) {
-  if (packageRate === null) return '–';
-  return [packageName || packageId, `${packageRate} ${currency}/${rateUnit}`].filter(Boolean).join(', ');
 }
 
 function groupRow({ name, sessions, totalMinutes }) {
@@ -79,22 +91,21 @@ function openFor(session) {
   corrected = session;
   show('measured', formatSeconds(session.durationSeconds));
   show('correct-problem', '');
-  form.elements.minutes.value = String(Math.round(session.billedFromSeconds / 6) / 10);
+  form.elements.duration.value = formatLength(session.billedFromSeconds);
   form.elements.reason.value = '';
   dialog.showModal();
 }
 
-async function correct(event) {
-  event.preventDefault();
-  const body = { durationMinutes: Number(form.elements.minutes.value), reason: form.elements.reason.value.trim() };
-  try {
-    await callApi(`/api/admin/teacher-sessions/${corrected.id}`, { method: 'PATCH', body });
-    dialog.close();
-    say('Corrected.');
-    await reload();
-  } catch (error) {
-    show('correct-problem', error.message);
-  }
+async function correct() {
+  const seconds = lengthOf(form.elements.duration.value);
+  const reason = form.elements.reason.value.trim();
+  if (seconds === null) throw new Error('Write the duration as minutes (75), as m:ss (75:30) or as h:mm:ss (1:15:30).');
+  if (seconds === corrected.billedFromSeconds) throw new Error('This is what counts already; nothing was changed.');
+  if (reason === '') throw new Error('Say why: the reason stays in the record.');
+  await callApi(`/api/admin/teacher-sessions/${corrected.id}`, { method: 'PATCH', body: { durationMinutes: seconds / 60, reason } });
+  dialog.close();
+  say('Corrected.');
+  await reload();
 }
 
 async function sweep() {

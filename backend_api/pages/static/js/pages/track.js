@@ -29,6 +29,7 @@ setInterval(() => lesson?.status === 'active' && beat(), BEAT_MS);
 document.addEventListener('visibilitychange', () => document.hidden || lesson?.status !== 'active' || beat());
 addEventListener('pageshow', (event) => event.persisted && beat());
 addEventListener('online', () => beat());
+addEventListener('offline', () => showOffline(true));
 addEventListener('pagehide', (event) => {
   if (event.persisted || lesson?.status !== 'active') return;
   navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, reason: 'pageClose', duration: minutesSoFar() }));
@@ -54,18 +55,25 @@ async function call(action, more = {}) {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token, ...more }),
     });
   } catch {
+    showOffline(true);
     return { status: 0 };
   }
   const body = await response.json().catch(() => ({}));
-  find('[data-offline]').hidden = response.status < 500;
+  showOffline(response.status >= 500);
   return { status: response.status, data: body.data, detail: body.detail };
+}
+
+// Whether a lesson goes on, the page knows only once it has heard of one.
+function showOffline(isOffline) {
+  find('[data-offline]').hidden = !isOffline;
+  show('offline', lesson?.status === 'active' ? 'The lesson goes on.' : 'Nothing has started yet.');
+  if (!isOffline) show('end-problem', '');
 }
 
 async function beat() {
   if (!token) return enterState('invalid');
   const { status, data } = await call('heartbeat');
   if (data) return take(data);
-  find('[data-offline]').hidden = !(status === 0 || status >= 500);
   if (status === 401 || status === 404 || status === 422) enterState('invalid');
   else if (lesson === null) setTimeout(beat, 3_000);
 }
@@ -117,6 +125,7 @@ async function start(tab) {
   }
   tab?.close();
   left = 0;
+  show('countdown', '');
   if (status === 409) return refused(detail);
   show('start-problem', 'The lesson could not be started. Try again.');
 }
