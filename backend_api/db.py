@@ -125,7 +125,7 @@ async def insert_new(collection: Collection, documents: Sequence[Document]) -> s
     try:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
-        return _duplicates(error)
+        return duplicates_in(error)
     return set()
 
 
@@ -134,10 +134,10 @@ async def upsert(collection: Collection, operations: Sequence[UpdateOne]) -> Non
     try:
         await collection.bulk_write(operations, ordered=False)
     except BulkWriteError as error:
-        await collection.bulk_write([operations[index] for index in _duplicates(error)], ordered=False)
+        await collection.bulk_write([operations[index] for index in duplicates_in(error)], ordered=False)
 
 
-def _duplicates(error: BulkWriteError) -> set[int]:
+def duplicates_in(error: BulkWriteError) -> set[int]:
     """The indexes of the operations that met an existing key; raises the error where anything else went wrong."""
     failed = error.details["writeErrors"]
     if error.details.get("writeConcernErrors") or any(item["code"] != DUPLICATE_KEY for item in failed):

@@ -1,8 +1,9 @@
 """The presence server put together: what starts in which order, and how it ends. Decides nothing about rooms."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -35,9 +36,13 @@ from presence_server.history.checkpoint import Checkpoint
 from presence_server.history.recorder import Recorder
 from presence_server.metrics import PresenceCollector
 from presence_server.namespaces import attach
+from presence_server.presence.address import parse
 from presence_server.presence.base import PresenceBackend
 from presence_server.presence.memory import MemoryPresence
+from presence_server.presence.redis import RedisPresence
+from presence_server.presence.store import Store
 from presence_server.rooms import CountChange, RoomCounter
+from presence_server.sessions.metrics import SessionsCollector
 from presence_server.sessions.wiring import Carrying, carrying
 from presence_server.viewers import Rules, Viewers
 
@@ -71,13 +76,21 @@ class _Live(NamedTuple):
     viewers: Viewers
     counter: RoomCounter
     broadcaster: Broadcaster
+    shared: PresenceBackend
+
+    def announce(self, room: str) -> None:
+        """The room changed on another node: who is in it here hears of it, too."""
+        if room in self.counter:
+            self.counter.touch(room)
+            self.broadcaster.changed(room)
 
 
-async def run(settings: Root, stop: asyncio.Event) -> None:
+async def run(settings: Root, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
     """Serves until `stop` is set, then drains."""
     quiet_collector()
     async with running(settings) as presence:
         log.info("ready", url=presence.url)
+        ready()
         await stop.wait()
         seconds = settings.presence.drain_seconds
         log.info("draining", seconds=seconds)
@@ -97,21 +110,24 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         # 2. The keys of users' tokens.
         keys = await steps.enter_async_context(KeySource(settings.auth))
         # 3. The history: first of all what an earlier process left behind.
-        presence = MemoryPresence()
-        history = await _remember(steps, settings, folder, clock, presence)
+        counter = RoomCounter()
+        shared = _sharing(own, folder, clock, counter)
+        history = await _remember(steps, settings, folder, clock, shared)
         await history.recorder.recover()
         sessions = await _carry(steps, settings, folder, clock)
         # 4. Rooms and sockets, with nobody in them.
-        live = _count(settings, clock, keys, history.recorder, sessions)
+        live = _count(settings, clock, keys, counter, shared, history.recorder, sessions)
         troubles = {"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)}
-        health = Health({**troubles, "sessions": sessions.check})
-        app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
+        health = Health({**troubles, "sessions": sessions.check}, degraded={"redis": shared.trouble})
+        identify = Identify(settings.internal, settings.auth, keys)
+        app = _application(settings, live, history, sessions, health, identify)
         # 5. The port.
         url = await _listen(live.engine, app, own)
         # 6. The background, once there is something to do for it.
         async with asyncio.TaskGroup() as group:
             work = (history.recorder.run(), history.courier.run(), _close_expired(live.viewers))
-            background = [group.create_task(one) for one in (*work, *sessions.background())]
+            beside = (*work, *sessions.background(), *shared.background(live.announce))
+            background = [group.create_task(one) for one in beside]
             try:
                 yield Presence(url, health, live.counter, history.outbox)
             finally:
@@ -134,10 +150,12 @@ async def _shut_down(
     for task in background:
         task.cancel()
     await asyncio.wait(background)
-    # 5. The open minute, as partial parts, and the ends of sessions, onto the disk.
+    # 5. The other nodes hear that this one ends, and that nobody is here.
+    await live.shared.leave()
+    # 6. The open minute, as partial parts, and the ends of sessions, onto the disk.
     await history.recorder.flush()
     await sessions.flush()
-    # 6. One bounded attempt to bring everything to the backend; the next process sends what is left.
+    # 7. One bounded attempt to bring everything to the backend; the next process sends what is left.
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_SENDS_SECONDS):
             await sessions.send()
@@ -145,8 +163,16 @@ async def _shut_down(
     log.info("reports_left", reports=history.outbox.waiting)
 
 
+def _sharing(own: PresenceSettings, folder: DataFolder, clock: Clock, counter: RoomCounter) -> PresenceBackend:
+    """With Redis this process is one of many, without it counts alone."""
+    if own.redis.url is None:
+        return MemoryPresence()
+    address, node = parse(own.redis.url), own.node or folder.node()
+    return RedisPresence(partial(Store, address, node), node, clock, counter)
+
+
 async def _remember(
-    steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock, presence: PresenceBackend
+    steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock, shared: PresenceBackend
 ) -> _History:
     own = settings.presence
     key = settings.internal.key_for("snapshots")
@@ -157,7 +183,7 @@ async def _remember(
     except OutboxRefused as error:
         raise StartError(f"the outbox cannot be opened: {error.reason}") from None
     node = own.node or folder.node()
-    recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox, presence.roster)
+    recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox, shared.roster)
     return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
 
 
@@ -172,36 +198,49 @@ async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, cloc
         raise StartError(f"the outbox of sessions cannot be opened: {error.reason}") from None
 
 
-def _count(settings: Root, clock: Clock, keys: KeySource, recorder: Recorder, sessions: Carrying) -> _Live:
+def _count(
+    settings: Root,
+    clock: Clock,
+    keys: KeySource,
+    counter: RoomCounter,
+    shared: PresenceBackend,
+    recorder: Recorder,
+    sessions: Carrying,
+) -> _Live:
     own = settings.presence
     urls = (own.public_url or url_of(own.host, own.port), settings.backend.public_url)
     door = FrontDoor(own.limits, own.trusted_proxies, clock.now)
     origins = connecting_origins(own.allowed_origins, *urls)
     engine = Engine(_engine_settings(own, origins, settings.backend.places.headers), door)
-    counter = RoomCounter()
 
     def changed(change: CountChange) -> None:
         recorder.change(change)
-        broadcaster.changed(change.counts.room)
+        if shared.changed(change):
+            broadcaster.changed(change.counts.room)
 
     gate = Gate(keys, settings.auth, clock.now)
     rules = Rules(own.limits, frozenset(own.public_kinds))
-    viewers = Viewers(counter, engine, door, gate, rules, clock, lambda: recorder.epoch, changed)
+    viewers = Viewers(counter, shared, engine, door, gate, rules, clock, lambda: recorder.epoch, changed)
     call_later = asyncio.get_running_loop().call_later
     broadcaster = Broadcaster(viewers.announce, call_later, own.broadcast.updates_per_second)
     attach(engine.server, viewers)
     sessions.attach(engine, door, counter, changed, gate)
-    return _Live(engine, viewers, counter, broadcaster)
+    return _Live(engine, viewers, counter, broadcaster, shared)
 
 
-def _application(settings: Root, live: _Live, history: _History, health: Health, identify: Identify) -> web.Application:
+def _application(
+    settings: Root, live: _Live, history: _History, sessions: Carrying, health: Health, identify: Identify
+) -> web.Application:
     own, metrics = settings.presence, Metrics()
-    metrics.registry.register(PresenceCollector(live.counter, history.outbox, history.courier, history.recorder))
+    metrics.registry.register(
+        PresenceCollector(live.counter, live.shared, history.outbox, history.courier, history.recorder)
+    )
+    metrics.registry.register(SessionsCollector(sessions))
     app = build_app(
         documented("Presence server", version(DISTRIBUTION), [health_table(health, metrics), http.table]),
         identify=identify,
         metrics=metrics,
-        services=[live.counter],
+        services=[http.LiveCounts(live.counter, live.shared)],
         allowed_origins=connecting_origins(own.allowed_origins, settings.backend.public_url),
         trusted_proxies=own.trusted_proxies,
     )
@@ -225,7 +264,8 @@ def _engine_settings(own: PresenceSettings, origins: frozenset[str], kept: tuple
 async def _listen(engine: Engine, app: web.Application, own: PresenceSettings) -> str:
     options = {"shutdown_timeout": 1.0, **RUNNER_OPTIONS}
     try:
-        port = await engine.serve(app, own.host, own.port, runner_options=options)
+        shared = own.processes > 1
+        port = await engine.serve(app, own.host, own.port, reuse_port=shared, runner_options=options)
     except OSError as error:
         await engine.close()
         raise cannot_listen(own.host, own.port, error) from None

@@ -101,6 +101,7 @@ class PresenceSettings(HttpSettings):
     port: Port = 8090
     node: Node | None = None
     data_dir: Path = Path("var/presence")
+    processes: Annotated[int, Field(ge=1, le=256)] = 1
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     public_kinds: tuple[RoomKind, ...] = PUBLIC_KINDS
     socket: SocketSettings = SocketSettings()
@@ -109,6 +110,20 @@ class PresenceSettings(HttpSettings):
     backend: BackendSettings = BackendSettings()
     outbox: OutboxSettings = OutboxSettings()
     redis: RedisSettings = RedisSettings()
+
+    @model_validator(mode="after")
+    def _several_processes_can_share_a_port(self) -> Self:
+        if self.processes > 1 and self.redis.url is None:
+            raise ValueError(
+                "several processes share their counts over Redis: set presence.redis.url, or processes = 1"
+            )
+        if self.processes > 1 and "polling" in self.socket.transports:
+            raise ValueError(
+                "several processes on one port speak websocket only, for no two polls of a client reach the same one: "
+                'set presence.socket.transports = ["websocket"], or give each process a port of its own behind a '
+                "balancer that is sticky"
+            )
+        return self
 
 
 class PlacesPeer(BaseModel):

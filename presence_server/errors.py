@@ -4,7 +4,8 @@ PresenceError
 ├── Refused            a client's event was refused; its code goes into the ack, nothing is logged
 ├── ConnectionRefused  a client may not connect; its code goes into `connect_error`
 ├── DeadConnection     somebody acted for a connection that is gone; whoever catches it drops the act
-└── OutboxRefused      the outbox could not take a report (full, read-only, broken disk); a retry may help
+├── OutboxRefused      the outbox could not take a report (full, read-only, broken disk); a retry may help
+└── Unreachable        Redis did not answer, or not as Redis does; a retry may help
 
 What keeps the program from starting is a `ConfigError` or a `StartError` of `backend_api.service.errors`.
 """
@@ -14,7 +15,7 @@ What keeps the program from starting is a `ConfigError` or a `StartError` of `ba
 from typing import Literal
 
 RefusalCode = Literal["bad_room", "forbidden", "too_many_rooms", "slow_down", "bad_request"]
-ConnectCode = Literal["bad_request", "unauthorized", "too_many_sockets", "unavailable"]
+ConnectCode = Literal["bad_request", "unauthorized", "too_many_sockets", "slow_down", "unavailable"]
 
 
 class PresenceError(Exception):
@@ -31,7 +32,7 @@ class Refused(PresenceError):
 
 
 class ConnectionRefused(PresenceError):
-    """A connection that is not accepted; only `too_many_sockets` and `unavailable` may succeed later."""
+    """A connection that is not accepted; only `too_many_sockets`, `slow_down`, `unavailable` may succeed later."""
 
     def __init__(self, code: ConnectCode, message: str) -> None:
         super().__init__(message)
@@ -45,6 +46,14 @@ class DeadConnection(PresenceError):
 
 class OutboxRefused(PresenceError):
     """Nothing of the report was kept; `reason` fits on one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unreachable(PresenceError):
+    """What was asked of Redis may or may not have been done; `reason` fits on one line and names no secret."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

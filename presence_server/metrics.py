@@ -1,5 +1,6 @@
 """What this program tells Prometheus about itself; read where it is kept, when it is asked for."""
 
+import asyncio
 from collections.abc import Iterator
 
 from prometheus_client import Metric
@@ -10,14 +11,18 @@ from presence_server.delivery.courier import ITEMS_SET_ASIDE, Courier
 from presence_server.delivery.outbox import Outbox
 from presence_server.delivery.reports import Fate
 from presence_server.history.recorder import Recorder
+from presence_server.presence.base import PresenceBackend
 from presence_server.rooms import RoomCounter
 
 
 class PresenceCollector(Collector):
     """Register it with the program's registry."""
 
-    def __init__(self, counter: RoomCounter, outbox: Outbox, courier: Courier, recorder: Recorder) -> None:
+    def __init__(
+        self, counter: RoomCounter, shared: PresenceBackend, outbox: Outbox, courier: Courier, recorder: Recorder
+    ) -> None:
         self._counter = counter
+        self._shared = shared
         self._outbox = outbox
         self._courier = courier
         self._recorder = recorder
@@ -25,6 +30,9 @@ class PresenceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("presence_connections", "Connected sockets", self._counter.connections)
         yield GaugeMetricFamily("presence_rooms", "Rooms that are joined or watched", len(self._counter))
+        for name, value in self._shared.measures().items():
+            yield GaugeMetricFamily(name, "Of this process among the others", value)
+        yield GaugeMetricFamily("presence_tasks", "asyncio tasks that have not ended", len(asyncio.all_tasks()))
         yield GaugeMetricFamily("presence_outbox_reports", "Reports that wait for the backend", self._outbox.waiting)
         refuses = self._outbox.trouble is not None
         yield GaugeMetricFamily("presence_outbox_refuses", "1 while the outbox takes nothing", float(refuses))

@@ -22,13 +22,13 @@ def attach(server: socketio.AsyncServer, viewers: Viewers) -> None:
     def disconnect(sid: str, reason: str) -> None:
         viewers.disconnect(sid)
 
-    def join(sid: str, *arguments: object) -> Ack:
+    def join(sid: str, *arguments: object) -> Ack | Coroutine[Any, Any, Ack]:
         return viewers.join(sid, arguments)
 
     def leave(sid: str, *arguments: object) -> Ack:
         return viewers.leave(sid, arguments)
 
-    def watch(sid: str, *arguments: object) -> Ack:
+    def watch(sid: str, *arguments: object) -> Ack | Coroutine[Any, Any, Ack]:
         return viewers.watch(sid, arguments)
 
     def unwatch(sid: str, *arguments: object) -> Ack:

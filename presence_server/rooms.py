@@ -27,10 +27,14 @@ class Counts(NamedTuple):
 
 
 class CountChange(NamedTuple):
-    """A change somebody may want to hear of. `step` is what it did to the connections: +1, -1 or 0."""
+    """A change somebody may want to hear of. `step` is what it did to the connections: +1, -1 or 0.
+
+    `person` is the viewer id that came with the first of their connections, or went with the last one.
+    """
 
     counts: Counts
     step: int
+    person: str | None = None
 
 
 class _Room:
@@ -107,8 +111,9 @@ class RoomCounter:
             return None
         place = self._room(room)
         place.members.add(connection)
+        person = None if state.viewer_id in place.people else state.viewer_id
         place.shift(state.viewer_id, 1, int(state.is_hidden))
-        return self._changed(room, place, 1)
+        return self._changed(room, place, 1, person)
 
     def leave(self, connection: str, room: str, through: str = DEFAULT_NAMESPACE) -> CountChange | None:
         """Count the connection out unless another namespace still holds it; None when nothing changed."""
@@ -123,7 +128,8 @@ class RoomCounter:
         place = self._rooms[room]
         place.members.discard(connection)
         place.shift(state.viewer_id, -1, -int(state.is_hidden))
-        change = self._changed(room, place, -1)
+        person = None if state.viewer_id in place.people else state.viewer_id
+        change = self._changed(room, place, -1, person)
         self._forget_if_empty(room, place)
         return change
 
@@ -158,6 +164,18 @@ class RoomCounter:
         place = self._rooms.get(room)
         return _counts(room, place) if place is not None else Counts(room, 0, 0, 0, self._seq)
 
+    def people(self, room: str) -> Collection[str]:
+        """The viewer ids in the room. Not a copy."""
+        place = self._rooms.get(room)
+        return () if place is None else place.people.keys()
+
+    def touch(self, room: str) -> None:
+        """Something else than its members here makes the room newer: what is said of it next supersedes the last."""
+        place = self._rooms.get(room)
+        if place is not None:
+            self._seq += 1
+            place.seq = self._seq
+
     def audience(self, room: str) -> Collection[str]:
         """Every connection that hears the room, once. Not a copy: do not change rooms while going over it."""
         place = self._rooms.get(room)
@@ -179,6 +197,10 @@ class RoomCounter:
         """Every room that has viewers, in no order."""
         return (_counts(room, place) for room, place in self._rooms.items() if place.members)
 
+    def __contains__(self, room: str) -> bool:
+        """Whether anybody here has joined or watches the room."""
+        return room in self._rooms
+
     @property
     def connections(self) -> int:
         return len(self._connections)
@@ -199,10 +221,10 @@ class RoomCounter:
             place = self._rooms[room] = _Room(self._seq)
         return place
 
-    def _changed(self, room: str, place: _Room, step: int) -> CountChange:
+    def _changed(self, room: str, place: _Room, step: int, person: str | None = None) -> CountChange:
         self._seq += 1
         place.seq = self._seq
-        return CountChange(_counts(room, place), step)
+        return CountChange(_counts(room, place), step, person)
 
     def _forget_if_empty(self, room: str, place: _Room) -> None:
         if not place.members and not place.watchers:

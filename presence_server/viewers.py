@@ -19,6 +19,7 @@ from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused, Refused
 from presence_server.expiries import Expiries
 from presence_server.limits import Pace
+from presence_server.presence.base import PresenceBackend
 from presence_server.rooms import CountChange, Counts, RoomCounter
 
 Ack = dict[str, object]
@@ -50,6 +51,7 @@ class Viewers:
     def __init__(
         self,
         counter: RoomCounter,
+        shared: PresenceBackend,
         engine: Engine,
         door: FrontDoor,
         gate: Gate,
@@ -59,6 +61,7 @@ class Viewers:
         changed: Callable[[CountChange], None],
     ) -> None:
         self._counter = counter
+        self._shared = shared
         self._engine = engine
         self._door = door
         self._gate = gate
@@ -102,14 +105,16 @@ class Viewers:
         for change in self._counter.disconnect(viewer.connection):
             self._changed(change)
 
-    def join(self, sid: str, arguments: tuple[object, ...]) -> Ack:
-        return self._answer(sid, arguments, self._join)
+    def join(self, sid: str, arguments: tuple[object, ...]) -> Ack | Coroutine[Any, Any, Ack]:
+        """Count a socket in; only the answer may have to wait, where nobody here knows the room yet."""
+        return self._opened(self._answer(sid, arguments, self._join))
 
     def leave(self, sid: str, arguments: tuple[object, ...]) -> Ack:
         return self._answer(sid, arguments, lambda viewer, room: self._counter.leave(viewer.connection, room))
 
-    def watch(self, sid: str, arguments: tuple[object, ...]) -> Ack:
-        return self._answer(sid, arguments, self._watch)
+    def watch(self, sid: str, arguments: tuple[object, ...]) -> Ack | Coroutine[Any, Any, Ack]:
+        """As `join`, without being counted."""
+        return self._opened(self._answer(sid, arguments, self._watch))
 
     def unwatch(self, sid: str, arguments: tuple[object, ...]) -> Ack:
         return self._answer(sid, arguments, lambda viewer, room: self._counter.unwatch(viewer.connection, room))
@@ -131,7 +136,7 @@ class Viewers:
         """Tell everybody who hears the room its newest count."""
         audience = self._counter.audience(room)
         if audience:
-            counts = self._counter.counts(room)
+            counts = self._shared.total(self._counter.counts(room))
             details = {**self._figures(counts), "ts": rfc3339(moment(self._clock.now()))}
             self._engine.fanout.send(audience, UPDATE_EVENT, counts.viewer_count, details, topic=room)
 
@@ -156,7 +161,21 @@ class Viewers:
             return {"ok": False, "error": {"code": refused.code, "message": refused.message}}
         if change is not None:
             self._changed(change)
-        return {"ok": True, **self._figures(self._counter.counts(room))}
+        return self._as_it_is(room)
+
+    def _opened(self, answer: Ack) -> Ack | Coroutine[Any, Any, Ack]:
+        """The answer, or what to await for a better one."""
+        room = answer.get("room")
+        if not isinstance(room, str) or (opening := self._shared.opening(room)) is None:
+            return answer
+        return self._answer_later(room, opening)
+
+    async def _answer_later(self, room: str, opening: Coroutine[Any, Any, None]) -> Ack:
+        await opening
+        return self._as_it_is(room)
+
+    def _as_it_is(self, room: str) -> Ack:
+        return {"ok": True, **self._figures(self._shared.total(self._counter.counts(room)))}
 
     def _join(self, viewer: _Viewer, room: str) -> CountChange | None:
         self._check(viewer, room)
@@ -182,7 +201,7 @@ class Viewers:
         return pace
 
     def _figures(self, counts: Counts) -> Ack:
-        return {
+        figures: Ack = {
             "room": counts.room,
             "viewerCount": counts.viewer_count,
             "uniqueViewers": counts.unique_viewers,
@@ -190,6 +209,8 @@ class Viewers:
             "epoch": self._epoch(),
             "seq": counts.seq,
         }
+        marks = self._shared.marks(counts.room)
+        return {**figures, **marks} if marks else figures
 
 
 def _room_of(arguments: tuple[object, ...]) -> str:

@@ -152,9 +152,15 @@ class RoomSettings(Wire):
 
 
 class LiveCount(Wire):
-    """Who is in a room right now: sockets, people, and people with a visible tab."""
+    """Who is in a room right now: sockets, people, and people with a visible tab.
+
+    `unique_mode` where people are so many that their number is estimated; `degraded` where only those of the node that
+    answers are known.
+    """
 
     room: Room
     viewer_count: int
     unique_viewers: int
     active_viewers: int
+    unique_mode: Literal["estimate"] | None = left_out()
+    degraded: Literal[True] | None = left_out()

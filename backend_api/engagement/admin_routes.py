@@ -119,7 +119,7 @@ async def rebuild(*, body: DayRange, upkeep: Upkeep) -> Rebuilding:
 
 @table.get("/api/admin/rollups", allow=(admin, internal("read")), summary="What still waits to be recounted")
 async def read_rebuilding(*, tracks: Tracks) -> Rebuilding:
-    return Rebuilding(open_days=await tracks.open_days())
+    return Rebuilding(open_days=await tracks.number_of_open_days())
 
 
 @table.get(

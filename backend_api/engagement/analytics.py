@@ -93,9 +93,15 @@ def series(pieces: Iterable[Piece], metric: Metric, steps: Sequence[float]) -> l
 
 
 def top_tracks(figures: Figures, title_of: Callable[[str], str | None]) -> list[TopTrack]:
+    return [
+        TopTrack(track_id=track, title=title_of(track), total_plays=figures.tracks[track])
+        for track in most_played(figures)
+    ]
+
+
+def most_played(figures: Figures) -> list[str]:
     """The tracks played most; of equals the one that comes first by its id."""
-    ordered = sorted(figures.tracks.items(), key=lambda item: (-item[1], item[0]))[:TOP_TRACKS]
-    return [TopTrack(track_id=track, title=title_of(track), total_plays=plays) for track, plays in ordered]
+    return sorted(figures.tracks, key=lambda track: (-figures.tracks[track], track))[:TOP_TRACKS]
 
 
 def recent(events: Iterable[Recent], title_of: Callable[[str], str | None]) -> list[RecentEvent]:

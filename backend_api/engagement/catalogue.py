@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from secrets import token_hex
 from typing import NamedTuple
 
 from pymongo import UpdateOne
@@ -44,7 +45,7 @@ class Catalogue:
         return found
 
     async def put_tracks(self, entries: Mapping[str, TrackEntry]) -> dict[str, str]:
-        """Keeps the entries; the tracks that had another artist, with that one's id."""
+        """Keeps the entries; the tracks that had another artist, with that one's id. Those are left marked as moved."""
         before: dict[str, str] = {}
         for some in chunks(entries):
             documents = await self._tracks.find({"_id": {"$in": some}}, {"artistId": 1}).to_list(None)
@@ -103,5 +104,6 @@ def _track_update(track: str, entry: TrackEntry, former_artist: str | None) -> U
     named = {"artistId": entry.artist_id, "title": entry.title, "durationSeconds": entry.duration_seconds}
     change: Document = {"$set": named}
     if former_artist is not None:
-        change["$addToSet"] = {"formerArtists": former_artist}
+        named["moved"] = token_hex(8)
+        change |= {"$addToSet": {"formerArtists": former_artist}, "$min": {"dirty": 1.0}}
     return UpdateOne({"_id": track}, change, upsert=True)

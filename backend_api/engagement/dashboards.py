@@ -9,8 +9,9 @@ from backend_api.contract.events import (
     RecentActivity,
     TimeRange,
 )
-from backend_api.engagement.analytics import analytics, growth, overview, rates, recent, series, top_tracks
+from backend_api.engagement.analytics import analytics, growth, most_played, overview, rates, recent, series, top_tracks
 from backend_api.engagement.catalogue import Catalogue
+from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.reading import Reader, Subject, of_artist
 
 MAX_PLAYLISTS = 100
@@ -19,12 +20,13 @@ MAX_PLAYLISTS = 100
 class Dashboards:
     """Reads and presents; computes nothing itself."""
 
-    def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
+    def __init__(self, reader: Reader, catalogue: Catalogue, foundations: Foundations) -> None:
         self._reader = reader
-        self._catalogue = catalogue
+        self._catalogue, self._foundations = catalogue, foundations
 
     async def analytics(self, subject: Subject, time_range: TimeRange, metric: Metric) -> Analytics:
         """Freshness is read first: what came since may be in the figures, but nothing it promises is missing."""
+        await self._foundations.refresh()
         freshness = await self._reader.freshness(subject)
         found = await self._reader.read(subject, time_range)
         return analytics(found.figures, series(found.pieces, metric, found.steps), freshness)
@@ -32,12 +34,13 @@ class Dashboards:
     async def dashboard(self, artist: str, time_range: TimeRange) -> Dashboard:
         """Everything of one artist."""
         subject = of_artist(artist)
+        await self._foundations.refresh()
         freshness = await self._reader.freshness(subject)
         found = await self._reader.read(subject, time_range)
         previous = await self._reader.previous(subject, time_range, found)
         figures = found.figures
         shown = [event.track_id for event in (*figures.last_plays, *figures.last_likes)]
-        titles = await self._catalogue.titles([*shown, *figures.tracks])
+        titles = await self._catalogue.titles([*shown, *most_played(figures)])
         profile = await self._catalogue.artist(artist)
         playlists = await self._catalogue.playlists_of(artist, MAX_PLAYLISTS)
         return Dashboard(

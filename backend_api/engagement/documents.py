@@ -3,16 +3,20 @@
 | collection | one document for | `_id` | holds |
 |---|---|---|---|
 | play_events, like_events ... | an event | event id | the raw event; ends of plays are in play_events |
-| tracks | a track | track id | its catalogue entry, its totals by day, its open days |
+| tracks | a track | track id | its catalogue entry, its totals, what is open of it |
 | track_likes | a person's opinion of a track | track, person | their newest action |
 | hourly_stats | a track's day | track, day | the figures of its hours |
 | daily_stats ... yearly_stats | a track's day, week, month, year | track, first day | its figures |
 | group_hourly_stats ... | the same of an artist or of everything | group, first day | |
+| event_ids | an event | event id | in which collection it is: an id is one event's, of whatever type |
 | engagement_intents | a batch that is being stored | batch | what it may change |
+| engagement_foundations | all rollups | | their time zone; since when raw events are complete |
 | artists, playlists | | their id | their catalogue entry |
 
-An open day of a track: `m` the mark of whoever changed it last, `at` since when it is open, `n` the counts that came
-since it was last folded, `h` the hours to recount, `all` where it is every hour.
+What is open of a track is an hour where traffic is (`hour_bucket`), or a day that it has left (`day_bucket`): `m` the
+mark of whoever changed it last, `at` since when it is open, `n` the counts that came since it was last closed. Of an
+hour `s` has the marks of its slices (`WHOLE`: of all), of a day `h` the hours to recount (`all`: every one). The closed
+totals of a day are in `hours` by hour, and later in `days` as one; `closings` counts how often these were changed.
 """
 
 from collections.abc import Mapping
@@ -23,7 +27,7 @@ from backend_api.contract.events import AnyEvent, Download, Like, Play, PlayEnd,
 from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Index
 from backend_api.engagement.events import Event, completion_of, is_skipped
-from backend_api.engagement.periods import Period
+from backend_api.engagement.periods import DAY_SECONDS, Period, Slot
 from backend_api.engagement.rollups import Figures, Sums, ratio, to_document
 
 PLAYS = "play_events"
@@ -39,6 +43,8 @@ RAW = tuple(dict.fromkeys(RAW_OF.values()))
 TRACKS = "tracks"
 TRACK_LIKES = "track_likes"
 INTENTS = "engagement_intents"
+EVENT_IDS = "event_ids"
+FOUNDATIONS = "engagement_foundations"
 ARTISTS = "artists"
 PLAYLISTS = "playlists"
 
@@ -46,7 +52,10 @@ EVERYTHING = "all"
 """The group of all tracks."""
 
 COUNTED = ("plays", "likes", "unlikes", "saves", "unsaves", "shares", "downloads")
-"""The sums that a track's document keeps by day, in this order."""
+"""The sums that a track's document keeps, in this order."""
+
+WHOLE = "w"
+"""In the place of a slice: all of the hour."""
 
 
 class Family(NamedTuple):
@@ -70,9 +79,11 @@ def indexes(retention_seconds: int, *, embedded: bool) -> list[Index]:
     by_time = [Index(name, ("timestamp",), expire_after_seconds=retention_seconds) for name in RAW]
     if embedded:
         by_time += [Index(name, ("timestamp",)) for name in RAW]
+    else:
+        by_time.append(Index(EVENT_IDS, ("at",), expire_after_seconds=retention_seconds))
     return [
         Index(PLAYS, ("trackId", "type", "timestamp")),
-        Index(PLAYS, ("playId",)),
+        Index(PLAYS, ("play",)),
         *(Index(name, ("trackId", "timestamp")) for name in RAW if name != PLAYS),
         *by_time,
         Index(TRACKS, ("dirty",)),
@@ -106,6 +117,7 @@ def artist_group(artist_id: str) -> str:
 def raw_document(event: Event, origin: Origin, now: float) -> Document:
     """An event as it is kept; fields that say nothing are left out."""
     sent = event.sent
+    play_id = sent.play_id if isinstance(sent, Play | PlayEnd) else None
     fields: dict[str, Any] = {
         "_id": event.id,
         "type": sent.type,
@@ -113,6 +125,7 @@ def raw_document(event: Event, origin: Origin, now: float) -> Document:
         "sessionId": sent.session_id,
         "timestamp": time_of(event.at),
         **_own_fields(sent),
+        "play": None if play_id is None else play_key(sent.track_id, play_id, int(event.at // DAY_SECONDS)),
         "person": event.person,
         "userId": origin.user_id,
         "anonymousId": sent.anonymous_id if origin.keeps_device else None,
@@ -126,12 +139,26 @@ def raw_document(event: Event, origin: Origin, now: float) -> Document:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def play_key(track: str, play_id: str, day: int) -> str:
+    """By which the starts and ends of a play are found: those of a day (Unix time in days) and no others."""
+    return f"{track}|{play_id}|{day}"
+
+
 def stats_id(subject: str, first: date) -> str:
     return f"{subject}|{first.isoformat()}"
 
 
 def hour_key(hour: int) -> str:
     return f"{hour:02d}"
+
+
+def day_bucket(day: date) -> str:
+    return day.isoformat()
+
+
+def hour_bucket(slot: Slot) -> str:
+    """Begins with the bucket of its day."""
+    return f"{slot.day}T{hour_key(slot.hour)}"
 
 
 def stats_document(
@@ -166,8 +193,8 @@ def named(figures: Figures) -> Document:
     }
 
 
-def day_totals(sums: Sums) -> list[int]:
-    return [getattr(sums, name) for name in COUNTED]
+def day_totals(sums: Sums) -> tuple[int, ...]:
+    return tuple(getattr(sums, name) for name in COUNTED)
 
 
 def _own_fields(sent: AnyEvent) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from backend_api.contract.events import BatchAnswer
 from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import Origin
 from backend_api.engagement.events import Conditions, Sender, admit, read
+from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
-from backend_api.engagement.limits import AddressLimits
 from backend_api.engagement.privacy import MAX_USER_AGENT, is_bot, keyed_hash, truncated
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.errors import TooManyRequests
+from backend_api.service.limits import AddressLimits
 
 
 class Arrival(NamedTuple):
@@ -37,12 +38,13 @@ class EventIntake:
         self,
         catalogue: Catalogue,
         ingest: Ingest,
+        foundations: Foundations,
         retention: Retention,
         settings: EngagementSettings,
         registry: CollectorRegistry,
     ) -> None:
         self._catalogue = catalogue
-        self._ingest = ingest
+        self._ingest, self._foundations = ingest, foundations
         self._retention = retention
         self._settings = settings
         self._limits = AddressLimits(per_second=settings.events_per_second, cap=settings.events_at_once)
@@ -51,6 +53,7 @@ class EventIntake:
     async def take(self, items: Sequence[Any], arrival: Arrival) -> BatchAnswer:
         """What became of each; TooManyRequests where the address has sent too many."""
         self._check_limit(arrival, len(items))
+        await self._foundations.refresh()
         sender = self._sender(arrival)
         events = {index: read(item) for index, item in enumerate(items)}
         known = await self._catalogue.known(event.track_id for event in events.values() if not isinstance(event, str))

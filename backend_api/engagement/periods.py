@@ -11,8 +11,10 @@ from typing import Literal, NamedTuple
 
 from backend_api.contract.events import TimeRange
 
+SLICE_SECONDS = 300
 HOUR_SECONDS = 3_600
 DAY_SECONDS = 86_400
+SLICES = HOUR_SECONDS // SLICE_SECONDS
 
 Period = Literal["day", "week", "month", "year"]
 Step = Literal["hour", "day", "month"]
@@ -43,6 +45,13 @@ class Slot(NamedTuple):
     hour: int
 
 
+class Slice(NamedTuple):
+    """Five minutes of an hour: number 0 to 11."""
+
+    slot: Slot
+    number: int
+
+
 class Stretch(NamedTuple):
     """A run of whole pieces of one grain (raw: any seconds), `start_at` up to but without `end_at`."""
 
@@ -57,6 +66,14 @@ class Calendar:
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
 
+    @property
+    def zone(self) -> str:
+        """Its name."""
+        return str(self._zone)
+
+    def use(self, zone: tzinfo) -> None:
+        self._zone = zone
+
     def day_of(self, at: float) -> date:
         return datetime.fromtimestamp(at, self._zone).date()
 
@@ -67,6 +84,10 @@ class Calendar:
     def slot_of(self, at: float) -> Slot:
         day = self.day_of(at)
         return Slot(day, int((at - self.start_of(day)) // HOUR_SECONDS))
+
+    def slice_of(self, at: float) -> Slice:
+        slot = self.slot_of(at)
+        return Slice(slot, int((at - self.slot_start(slot)) // SLICE_SECONDS))
 
     def slot_start(self, slot: Slot) -> float:
         return self.start_of(slot.day) + slot.hour * HOUR_SECONDS

@@ -1,19 +1,18 @@
 """The raw events: inserted once by their id, read in stretches of time, removed when they are too old."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection as Several
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
-
-from pymongo.errors import BulkWriteError
+from typing import NamedTuple, TypeVar
 
 from backend_api.contract.wire import at as time_of
-from backend_api.db import DUPLICATE_KEY, Collection, Document, Mongo
-from backend_api.engagement.documents import PLAYS, RAW
+from backend_api.db import Document, Mongo, insert_new
+from backend_api.engagement.documents import EVENT_IDS, PLAYS, RAW, play_key
 from backend_api.engagement.events import Uncounted
-from backend_api.engagement.rollups import END_EARLY, Ends, Raw
+from backend_api.engagement.intents import PlayEnded
+from backend_api.engagement.periods import DAY_SECONDS, SLICE_SECONDS
+from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, Ends, Raw
 
 T = TypeVar("T")
 
@@ -21,14 +20,13 @@ KEYS_PER_QUERY = 100
 """The embedded database is quadratic in the keys of an `$in`."""
 READ_AT_ONCE = 2_000
 """Documents per answer of a cursor: decoding more would hold up the loop."""
-FEW_PLAYS = 200
+IDS_AT_ONCE = 1_000
+MANY_OF_ONE_ID = 2_000
+"""Plays are told apart by their ids: whoever sends so many of one does something else."""
+FEW_PLAYS = 1_000
 """The ends of so few plays are looked up at once."""
 NEAR_END_SECONDS = 900
 """Most plays have ended by then; the ends of the others are looked up one by one."""
-
-_COUNTED = ("type", "trackId", "timestamp", "person", "uncounted", "source", "country", "action", "platform")
-_COUNTED_PLAY = (*_COUNTED, "playId", "replayed", "duration", "completionRate", "skipped")
-_PROJECTION = {name: dict.fromkeys(_COUNTED_PLAY if name == PLAYS else _COUNTED, 1) for name in RAW}
 
 
 class Stored(NamedTuple):
@@ -45,7 +43,7 @@ class RawEvents:
 
     def __init__(self, mongo: Mongo) -> None:
         self._collections = {name: mongo[name] for name in RAW}
-        self._plays = mongo[PLAYS]
+        self._plays, self._ids = mongo[PLAYS], mongo[EVENT_IDS]
 
     async def insert(self, name: str, documents: Sequence[Document]) -> set[int]:
         """Inserts what is not there yet; the indexes of what was. After a PyMongoError all may be tried again."""
@@ -60,13 +58,28 @@ class RawEvents:
                 found[document["_id"]] = _stored(document)
         return found
 
-    async def starts_of(self, plays: Several[tuple[str, str]]) -> dict[tuple[str, str], list[float]]:
-        """When plays began, by track and play id; several beginnings of one id are all of them."""
-        found: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for some in chunks({play_id for _, play_id in plays}):
-            for document in await self._by_play_id(some, "play"):
-                if (key := (document["trackId"], document["playId"])) in plays:
-                    found[key].append(document["timestamp"].timestamp())
+    async def taken(self, wanted: Mapping[int, tuple[str, str]], now: float) -> set[int]:
+        """Takes ids (by index: the id and its collection); the indexes of those that an event of another type has."""
+        indexes = list(wanted)
+        documents = [{"_id": wanted[i][0], "in": wanted[i][1], "at": time_of(now)} for i in indexes]
+        there = {indexes[place] for place in await insert_new(self._ids, documents)}
+        kept: dict[str, str] = {}
+        for some in chunks({wanted[index][0] for index in there}):
+            kept |= {d["_id"]: d["in"] for d in await self._ids.find({"_id": {"$in": some}}).to_list(None)}
+        return {index for index in there if kept.get(wanted[index][0], wanted[index][1]) != wanted[index][1]}
+
+    async def starts_of(self, ended: Iterable[PlayEnded]) -> list[tuple[str, float]]:
+        """Track and beginning of the plays that may have ended so; several beginnings of one id are all of them.
+
+        Where an id has very many, it is every slice of the time they may be in.
+        """
+        found: list[tuple[str, float]] = []
+        for some in chunks(ended, KEYS_PER_QUERY // 3):
+            keys = {key for end in some for key in _keys(end.track_id, end.play_id, *_plays_of(end))}
+            documents = await self._plays.find({"play": {"$in": [*keys]}}).limit(MANY_OF_ONE_ID).to_list(None)
+            found += [(d["trackId"], d["timestamp"].timestamp()) for d in documents if d["type"] == "play"]
+            if len(documents) == MANY_OF_ONE_ID:
+                found += [(end.track_id, at) for end in some for at in _slices(*_plays_of(end))]
         return found
 
     async def between(self, tracks: Several[str] | None, start_at: float, end_at: float, limit: int) -> list[Raw]:
@@ -80,17 +93,17 @@ class RawEvents:
         )
         return [event for events in found for event in events]
 
-    async def ends_of(self, events: Iterable[Raw], start_at: float, end_at: float) -> list[Raw]:
+    async def ends_of(self, events: Iterable[Raw], start_at: float, end_at: float) -> Ends:
         """The ends that may belong to the plays among these events of the given stretch."""
         plays = [event for event in events if event["type"] == "play" and "playId" in event]
         if len(plays) <= FEW_PLAYS:
-            return await self._ends_by_id({play["playId"] for play in plays})
-        near = _range(start_at - END_EARLY.total_seconds(), end_at + NEAR_END_SECONDS)
+            return Ends(await self._ends_by_id(plays))
+        near = _range(start_at - END_EARLY_SECONDS, end_at + NEAR_END_SECONDS)
         ends: list[Raw] = []
         for track in {play["trackId"] for play in plays}:
             ends += await self._read(PLAYS, {"trackId": track, "type": "playEnd", "timestamp": near}, 0)
         found = Ends(ends)
-        return ends + await self._ends_by_id({play["playId"] for play in plays if found.of(play) is None})
+        return Ends([*ends, *await self._ends_by_id([play for play in plays if found.of(play) is None])])
 
     async def likes_of(self, track: str, start_at: float, end_at: float) -> list[Document]:
         """The likes of a track that count."""
@@ -106,40 +119,48 @@ class RawEvents:
         first = await self._collections[name].find({}, {"timestamp": 1}).sort("timestamp", 1).limit(1).to_list(1)
         return first[0]["timestamp"].timestamp() if first else None
 
-    async def _ends_by_id(self, play_ids: set[str]) -> list[Raw]:
-        return [end for some in chunks(play_ids) for end in await self._by_play_id(some, "playEnd")]
+    async def remove_ids_before(self, at: float) -> int:
+        """Removes some of the oldest ids, if they were taken before a time; how many."""
+        first = await self._ids.find({}).limit(IDS_AT_ONCE).to_list(None)
+        old = [document["_id"] for document in first if document["at"].timestamp() < at]
+        for some in chunks(old):
+            await self._ids.delete_many({"_id": {"$in": some}})
+        return len(old)
+
+    async def _ends_by_id(self, plays: Iterable[Raw]) -> list[Raw]:
+        keys: set[str] = set()
+        for play in plays:
+            at = play["timestamp"].timestamp()
+            keys |= _keys(play["trackId"], play["playId"], at - END_EARLY_SECONDS, at + END_LATE_SECONDS)
+        found = [d for some in chunks(keys) for d in await self._plays.find({"play": {"$in": some}}).to_list(None)]
+        return [event for event in found if event["type"] == "playEnd"]
 
     async def _read(self, name: str, query: Document, limit: int) -> list[Document]:
-        cursor = self._collections[name].find(query, _PROJECTION[name]).batch_size(READ_AT_ONCE)
+        """All of each event: the embedded database takes longer to leave fields out than to send them."""
+        cursor = self._collections[name].find(query).batch_size(READ_AT_ONCE)
         return await (cursor.limit(limit) if limit else cursor).to_list(None)
 
-    async def _by_play_id(self, play_ids: Iterable[str], kind: str) -> list[Document]:
-        query = {"playId": {"$in": list(play_ids)}, "type": kind}
-        return await self._plays.find(query, _PROJECTION[PLAYS]).to_list(None)
+
+def _plays_of(end: PlayEnded) -> tuple[float, float]:
+    """Within which time the plays have begun that may have ended so."""
+    return end.at - END_LATE_SECONDS, end.at + END_EARLY_SECONDS + 1
 
 
-def chunks(keys: Iterable[T]) -> Iterator[list[T]]:
+def _slices(start_at: float, end_at: float) -> Iterable[float]:
+    return range(int(start_at), int(end_at) + SLICE_SECONDS, SLICE_SECONDS)
+
+
+def _keys(track: str, play_id: str, start_at: float, end_at: float) -> set[str]:
+    """Of everything that belongs to a play and happened in this time."""
+    days = range(int(start_at // DAY_SECONDS), int(end_at // DAY_SECONDS) + 1)
+    return {play_key(track, play_id, day) for day in days}
+
+
+def chunks(keys: Iterable[T], size: int = KEYS_PER_QUERY) -> Iterator[list[T]]:
     """The keys in portions that one query may ask for."""
     iterator = iter(keys)
-    while some := list(islice(iterator, KEYS_PER_QUERY)):
+    while some := list(islice(iterator, size)):
         yield some
-
-
-async def insert_new(collection: Collection, documents: Sequence[Document]) -> set[int]:
-    """Inserts what is not there yet, in any order; the indexes of what was."""
-    try:
-        await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as error:
-        return duplicates_in(error)
-    return set()
-
-
-def duplicates_in(error: BulkWriteError) -> set[int]:
-    """The indexes of what failed because it was there; raises the error if anything else went wrong."""
-    failed: list[Mapping[str, Any]] = error.details["writeErrors"]
-    if error.details.get("writeConcernErrors") or any(item["code"] != DUPLICATE_KEY for item in failed):
-        raise error
-    return {item["index"] for item in failed}
 
 
 def _stored(document: Document) -> Stored:

@@ -5,6 +5,7 @@ A rolling range ends now: its last piece is the running hour, day or month, whic
 from raw events, and only for tracks that have any in it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ from backend_api.contract.wire import at as time_of
 from backend_api.db import Mongo
 from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STATS, Family, artist_group
-from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Step, Stretch
+from backend_api.engagement.intents import Intents
+from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Slot, Step, Stretch
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.rollups import Figures, Piece, Raw, Sums, count
 from backend_api.engagement.stats import Stats
@@ -60,16 +62,16 @@ class Reader:
 
     def __init__(self, mongo: Mongo, stats: Stats, calendar: Calendar, now: Callable[[], float]) -> None:
         self._raw, self._tracks, self._catalogue = RawEvents(mongo), Tracks(mongo), Catalogue(mongo)
-        self._stats = stats
+        self._intents, self._stats = Intents(mongo), stats
         self._calendar = calendar
         self._now = now
 
-    async def read(self, subject: Subject, time_range: TimeRange, *, first_at: float = 0.0) -> Found:
-        """The range up to now. `all` begins with the first month that has anything, or where `first_at` says."""
+    async def read(self, subject: Subject, time_range: TimeRange) -> Found:
+        """The range up to now. `all` begins with the first month that has anything."""
         now, step = self._now(), STEP[time_range]
         end_at = self._calendar.ceil(now + 1, step)
         if time_range == "all":
-            pieces = await self._pieces(subject, Stretch("month", first_at, end_at))
+            pieces = await self._pieces(subject, Stretch("month", 0, end_at))
             start_at = min((piece.start_at for piece in pieces), default=now)
             return Found(pieces, self._steps(start_at, end_at, step), ())
         start_at = now - ROLLING_SECONDS[time_range]
@@ -79,22 +81,27 @@ class Reader:
         return Found([piece for _, pieces in found for piece in pieces], self._steps(start_at, end_at, step), edge)
 
     async def previous(self, subject: Subject, time_range: TimeRange, current: Found) -> Sums | None:
-        """The sums of the range of equal length before; the hour between the two is not read from raw again."""
+        """The sums of the range of equal length before; the hour between the two is not read from raw again.
+
+        Raw events may be ahead of the rollups, so that nothing is left of them: never less than that.
+        """
         if time_range == "all":
             return None
         seconds = ROLLING_SECONDS[time_range]
         border_at = self._now() - seconds
         end_at = self._calendar.ceil(border_at, "hour")
-        stretches = self._calendar.cover(border_at - seconds, end_at, "month" if time_range == "1y" else "day")
+        stretches = self._calendar.cover(border_at - seconds, end_at, "month")
         pieces = [piece for stretch in stretches for piece in await self._pieces(subject, stretch, sums_only=True)]
         together = Sums.total([Sums(), *(piece.figures.sums for piece in pieces)])
-        return together.minus(Sums.total([Sums(), *(piece.figures.sums for piece in current.edge)]))
+        return together.without(Sums.total([Sums(), *(piece.figures.sums for piece in current.edge)]))
 
     async def freshness(self, subject: Subject) -> Freshness:
-        """Since when something waits to be recounted, and how much."""
+        """Since when something waits to be recounted, is being stored or was cut off, and how much is known to wait."""
         tracks = await self._members(subject)
         pending, since_at = await self._tracks.waiting(tracks)
-        return Freshness(as_of=time_of(self._now() if since_at is None else since_at), pending_events=pending)
+        stored_at = await self._intents.oldest_at(tracks)
+        as_of = min(at for at in (since_at, stored_at, self._now()) if at is not None)
+        return Freshness(as_of=time_of(as_of), pending_events=pending)
 
     async def _members(self, subject: Subject) -> list[str] | None:
         """The tracks of a subject; None for all there are."""
@@ -112,27 +119,30 @@ class Reader:
         )
 
     async def _edge(self, subject: Subject, stretch: Stretch) -> Sequence[Piece]:
-        """A part of one hour, from the raw events of those tracks whose hour is not empty."""
+        """A part of one hour, from the raw events, unless all of it is empty."""
         slot = self._calendar.slot_of(stretch.start_at)
-        members = await self._members(subject)
-        lively = await self._stats.hours_of_tracks(members, slot.day, [slot.hour])
-        tracks = {track for track, hours in lively.items() if slot.hour in hours}
-        if not tracks:
+        if (await self._stats.hour(subject.family, subject.id, slot)).is_empty:
             return ()
-        events = await self._events(tracks, stretch)
+        events = await self._events(subject, slot, stretch)
         ends = await self._raw.ends_of(events, stretch.start_at, stretch.end_at)
         if subject.family is TRACK_STATS:
             return [Piece(stretch.start_at, count(events, ends))]
-        parts = [count([e for e in events if e["trackId"] == track], ends).of_track(track) for track in tracks]
+        by_track: dict[str, list[Raw]] = defaultdict(list)
+        for event in events:
+            by_track[event["trackId"]].append(event)
+        parts = [count(of, ends).of_track(track) for track, of in by_track.items()]
         return [Piece(stretch.start_at, Figures.merged(parts))]
 
-    async def _events(self, tracks: set[str], stretch: Stretch) -> list[Raw]:
+    async def _events(self, subject: Subject, slot: Slot, stretch: Stretch) -> list[Raw]:
         """Of many tracks all at once, by time alone, unless too much else has happened in that hour."""
-        if len(tracks) > FEW_TRACKS:
+        tracks = await self._members(subject)
+        if tracks is None or len(tracks) > FEW_TRACKS:
             events = await self._raw.between(None, stretch.start_at, stretch.end_at, MANY_EVENTS)
             if len(events) < MANY_EVENTS:
-                return [event for event in events if event["trackId"] in tracks]
-        return await self._raw.between(tracks, stretch.start_at, stretch.end_at, 0)
+                return events if tracks is None else [event for event in events if event["trackId"] in set(tracks)]
+        lively = await self._stats.hours_of_tracks(tracks, slot.day, [slot.hour])
+        chosen = [track for track, hours in lively.items() if slot.hour in hours]
+        return await self._raw.between(chosen, stretch.start_at, stretch.end_at, 0)
 
     def _steps(self, start_at: float, end_at: float, step: Step) -> list[float]:
         starts = [self._calendar.floor(start_at, step)]

@@ -2,13 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date
 
-from backend_api.contract.wire import at as time_of
-from backend_api.db import Document, Mongo
-from backend_api.engagement.documents import INTENTS
+from backend_api.db import Mongo
 from backend_api.engagement.ingest import Ingest
-from backend_api.engagement.likes import Opinion, TrackLikes
+from backend_api.engagement.intents import Intent, Intents
+from backend_api.engagement.likes import Opinion, TrackLikes, opinion_in
 from backend_api.engagement.periods import Calendar, Slot
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.tracks import Change, Tracks
@@ -22,7 +20,7 @@ class Recovery:
     """`run` takes up every old intent. Doing it twice, or beside a process that is only slow, does no harm."""
 
     def __init__(self, mongo: Mongo, ingest: Ingest, calendar: Calendar, now: Callable[[], float]) -> None:
-        self._intents = mongo[INTENTS]
+        self._intents = Intents(mongo)
         self._ingest = ingest
         self._raw, self._tracks, self._likes = RawEvents(mongo), Tracks(mongo), TrackLikes(mongo)
         self._calendar = calendar
@@ -30,30 +28,26 @@ class Recovery:
 
     async def run(self) -> int:
         """How many batches were taken up."""
-        old = {"at": {"$lt": time_of(self._now() - OLD_SECONDS)}}
-        intents = await self._intents.find(old).limit(AT_ONCE).to_list(None)
+        intents = await self._intents.before(self._now() - OLD_SECONDS, AT_ONCE)
         for intent in intents:
             await self._take_up(intent)
         return len(intents)
 
-    async def _take_up(self, intent: Document) -> None:
+    async def _take_up(self, intent: Intent) -> None:
         changes: dict[str, Change] = defaultdict(Change)
-        for track, day, hour in intent["slots"]:
-            changes[track].slots.add(Slot(date.fromisoformat(day), hour))
+        for track, slot in intent.slots:
+            changes[track].hours.add(slot)
         for track, change in changes.items():
-            opinions = [opinion for slot in change.slots for opinion in await self._opinions(track, slot)]
+            opinions = [opinion for slot in change.hours for opinion in await self._opinions(track, slot)]
             if opinions:
                 await self._likes.apply(opinions)
-                change.likes = 0
-        ends = {(track, play_id) for track, play_id in intent["ends"]}
-        for track, slots in (await self._ingest.slots_of_plays(ends)).items():
-            changes[track].slots |= slots
-        await self._tracks.mark(changes, f"r{intent['_id']}", self._now())
-        await self._intents.delete_one({"_id": intent["_id"]})
+                change.recounts_likes = True
+        for track, slices in (await self._ingest.slices_of_plays(set(intent.ends))).items():
+            changes[track].slices |= slices
+        now = self._now()
+        await self._tracks.mark(changes, f"r{intent.batch}", now, self._calendar.day_of(now))
+        await self._intents.remove(intent.batch)
 
     async def _opinions(self, track: str, slot: Slot) -> list[Opinion]:
         likes = await self._raw.likes_of(track, self._calendar.slot_start(slot), self._calendar.slot_end(slot))
-        return [
-            Opinion(track, like["person"], like["timestamp"].timestamp(), like["_id"], like["action"] == "like")
-            for like in likes
-        ]
+        return [opinion_in(like) for like in likes]

@@ -1,20 +1,25 @@
 """Recounts hours from raw events and makes days, weeks, months and years of them. Decides nothing about when."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from typing import ParamSpec, TypeVar
 
 from backend_api.engagement.documents import Family
-from backend_api.engagement.periods import Calendar, Period, Slot, end_day, first_day
+from backend_api.engagement.periods import SLICE_SECONDS, SLICES, Calendar, Period, Slot, end_day, first_day
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import Figures, Raw, count
+from backend_api.engagement.rollups import Ends, Figures, Raw, count
 from backend_api.engagement.stats import Hours, Stats
 
 EVENTS_AT_ONCE = 20_000
 """A stretch with more events is read in halves, down to the hour."""
 COUNT_ASIDE = 2_000
-"""More events than that are counted in a thread, so that requests go on."""
+"""More events than that are counted in a thread."""
+MANY = 1_000
+"""An hour with so many events is counted by its slices."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _MADE_OF: Mapping[Period, Period] = {"week": "day", "month": "day", "year": "month"}
 
@@ -28,11 +33,20 @@ class Roller:
         self._calendar = calendar
         self._now = now
 
-    async def recount(self, track: str, slots: Sequence[Slot]) -> dict[date, Hours]:
-        """The figures of these hours, all of them, from the raw events."""
-        found: dict[date, Hours] = defaultdict(dict)
-        for slot, figures in [pair for run in self._runs(slots) for pair in await self._count(track, run)]:
-            found[slot.day][slot.hour] = figures
+    async def recount(self, track: str, slots: Sequence[Slot]) -> dict[Slot, list[Figures]]:
+        """The figures of these hours, all of them, from the raw events: an hour with many events by its slices."""
+        return {slot: parts for run in self._runs(slots) for slot, parts in await self._count(track, run)}
+
+    async def recount_slices(self, track: str, slot: Slot, numbers: Iterable[int]) -> dict[int, Figures]:
+        """The figures of some slices of one hour."""
+        found: dict[int, Figures] = {}
+        for first, last in _stretches(numbers):
+            start_at = self._calendar.slot_start(slot) + first * SLICE_SECONDS
+            end_at = min(start_at + (last + 1 - first) * SLICE_SECONDS, self._calendar.slot_end(slot))
+            events = await self._raw.between({track}, start_at, end_at, 0)
+            ends = await self._raw.ends_of(events, start_at, end_at)
+            parts = await _aside(len(events), _count_slices, events, ends, self._calendar.slot_start(slot))
+            found |= {number: parts[number] for number in range(first, last + 1)}
         return found
 
     async def roll_up(self, family: Family, subject: str, hours: Mapping[date, Hours]) -> dict[date, Figures]:
@@ -41,7 +55,7 @@ class Roller:
             return {}
         await self._stats.save_hours(family, subject, hours)
         kept = await self._stats.hours(family, subject, min(hours), max(hours))
-        days = {day: await _merged(kept.get(day, {}).values()) for day in hours}
+        days = {day: await merged(kept.get(day, {}).values()) for day in hours}
         await self._stats.save(family, "day", subject, days, self._now())
         for period in family.periods:
             if period != "day":
@@ -53,7 +67,7 @@ class Roller:
         numbers = list(hours)
         of_tracks = await self._stats.hours_of_tracks(tracks, day, numbers)
         return {
-            number: await _merged(of[number].of_track(track) for track, of in of_tracks.items() if number in of)
+            number: await merged(of[number].of_track(track) for track, of in of_tracks.items() if number in of)
             for number in numbers
         }
 
@@ -64,7 +78,7 @@ class Roller:
         for piece in await self._stats.pieces(family, _MADE_OF[period], subject, start_at, end_at):
             first = first_day(period, self._calendar.day_of(piece.start_at))
             parts.get(first, []).append(piece.figures)
-        figures = {first: await _merged(of_first) for first, of_first in parts.items()}
+        figures = {first: await merged(of_first) for first, of_first in parts.items()}
         await self._stats.save(family, period, subject, figures, self._now())
 
     def _runs(self, slots: Sequence[Slot]) -> list[list[Slot]]:
@@ -77,7 +91,7 @@ class Roller:
                 runs.append([slot])
         return runs
 
-    async def _count(self, track: str, slots: Sequence[Slot]) -> list[tuple[Slot, Figures]]:
+    async def _count(self, track: str, slots: Sequence[Slot]) -> list[tuple[Slot, list[Figures]]]:
         start_at, end_at = self._calendar.slot_start(slots[0]), self._calendar.slot_end(slots[-1])
         limit = EVENTS_AT_ONCE if len(slots) > 1 else 0
         events = await self._raw.between({track}, start_at, end_at, limit)
@@ -85,21 +99,43 @@ class Roller:
             middle = len(slots) // 2
             return [*await self._count(track, slots[:middle]), *await self._count(track, slots[middle:])]
         ends = await self._raw.ends_of(events, start_at, end_at)
-        if len(events) > COUNT_ASIDE:
-            return await asyncio.to_thread(self._count_each, slots, events, ends)
-        return self._count_each(slots, events, ends)
+        return await _aside(len(events), self._count_each, slots, events, ends)
 
-    def _count_each(
-        self, slots: Sequence[Slot], events: Sequence[Raw], ends: Sequence[Raw]
-    ) -> list[tuple[Slot, Figures]]:
+    def _count_each(self, slots: Sequence[Slot], events: Sequence[Raw], ends: Ends) -> list[tuple[Slot, list[Figures]]]:
         by_slot: dict[Slot, list[Raw]] = {slot: [] for slot in slots}
         for event in events:
             slot = slots[0] if len(slots) == 1 else self._calendar.slot_of(event["timestamp"].timestamp())
             by_slot[slot].append(event)
-        return [(slot, count(events, ends) if events else Figures()) for slot, events in by_slot.items()]
+        return [
+            (slot, _count_slices(of, ends, self._calendar.slot_start(slot)) if len(of) >= MANY else [count(of, ends)])
+            for slot, of in by_slot.items()
+        ]
 
 
-async def _merged(parts: Iterable[Figures]) -> Figures:
+def _count_slices(events: Sequence[Raw], ends: Ends, start_at: float) -> list[Figures]:
+    by_slice: list[list[Raw]] = [[] for _ in range(SLICES)]
+    for event in events:
+        by_slice[int((event["timestamp"].timestamp() - start_at) // SLICE_SECONDS)].append(event)
+    return [count(of, ends) for of in by_slice]
+
+
+def _stretches(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers that follow each other, together: the first and the last of each run."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
+
+
+async def _aside(events: int, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Counting much in a thread, so that requests go on."""
+    return await asyncio.to_thread(work, *args, **named) if events > COUNT_ASIDE else work(*args, **named)
+
+
+async def merged(parts: Iterable[Figures]) -> Figures:
     """Merging full sets of people takes milliseconds: other requests get their turn in between."""
     await asyncio.sleep(0)
     return Figures.merged(parts)

@@ -4,9 +4,9 @@ Merging is commutative and associative, and everything that must be exact is an 
 completion in hundredths of a per cent. Averages are kept as sum and number, people as a set (`uniques`).
 """
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from heapq import nlargest
 from typing import Any, NamedTuple, Self
 
@@ -15,8 +15,8 @@ from backend_api.uniques import HASH_SPACE, People
 Raw = Mapping[str, Any]
 """A stored event (see `documents`)."""
 
-END_EARLY = timedelta(minutes=5)
-END_LATE = timedelta(days=1)
+END_EARLY_SECONDS = 300
+END_LATE_SECONDS = 86_400
 """How far before (clocks differ) and after its play an end is taken for that play's."""
 MAX_TRACKS = 2_000
 """How many tracks a group's breakdown names: those played most."""
@@ -43,8 +43,9 @@ class Sums(NamedTuple):
     def total(cls, several: Iterable["Sums"]) -> Self:
         return cls(*(sum(column) for column in zip(*several, strict=True)))
 
-    def minus(self, other: "Sums") -> "Sums":
-        return Sums(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+    def without(self, other: "Sums") -> "Sums":
+        """What is left of each, at least nothing."""
+        return Sums(*(max(0, mine - theirs) for mine, theirs in zip(self, other, strict=True)))
 
 
 class Recent(NamedTuple):
@@ -100,17 +101,36 @@ class Piece(NamedTuple):
     figures: Figures
 
 
-def count(events: Iterable[Raw], ends: Iterable[Raw]) -> Figures:
-    """The figures of raw events other than ends; `ends` may hold any, and complete the plays they belong to."""
+class Ends:
+    """Which end belongs to a play: of the same visit, if there is one, the earliest that lies near enough."""
+
+    def __init__(self, ends: Iterable[Raw]) -> None:
+        self._ends: dict[tuple[str, ...], list[tuple[float, str, Raw]]] = defaultdict(list)
+        for end in ends:
+            if end.get("uncounted") is None:
+                entry = end["timestamp"].timestamp(), end["_id"], end
+                self._ends[end["trackId"], end["playId"]].append(entry)
+                self._ends[end["trackId"], end["playId"], end["sessionId"]].append(entry)
+        for entries in self._ends.values():
+            entries.sort(key=lambda entry: entry[:2])
+
+    def of(self, play: Raw) -> Raw | None:
+        """None where nothing is known of it, or where the play has no id to be known by."""
+        if not self._ends or (play_id := play.get("playId")) is None:
+            return None
+        keys = (play["trackId"], play_id, play["sessionId"]), (play["trackId"], play_id)
+        at = play["timestamp"].timestamp()
+        return next((end for key in keys if key in self._ends and (end := _nearest(self._ends[key], at))), None)
+
+
+def count(events: Iterable[Raw], ends: Ends) -> Figures:
+    """The figures of raw events other than ends; `ends` may be those of other plays, too."""
     counted = [event for event in events if event.get("uncounted") is None]
     plays = [event for event in counted if event["type"] == "play"]
-    likes = [event for event in counted if event["type"] == "like"]
     shares = [event for event in counted if event["type"] == "share"]
-    ended = Ends(ends)
-    played = Sums.total([Sums(), *(_play_sums(play, ended.of(play) or play) for play in plays)])
     kinds = Counter(event.get("action", event["type"]) for event in counted)
     return Figures(
-        played._replace(
+        _play_sums(plays, ends)._replace(
             plays=len(plays),
             likes=kinds["like"],
             unlikes=kinds["unlike"],
@@ -124,24 +144,9 @@ def count(events: Iterable[Raw], ends: Iterable[Raw]) -> Figures:
         Counter(play["country"] for play in plays if play.get("country")),
         {},
         People.of({play["person"] for play in plays}),
-        newest(10, map(_recent, plays)),
-        newest(5, (_recent(like) for like in likes if like["action"] == "like")),
+        _latest(10, plays),
+        _latest(5, [event for event in counted if event.get("action") == "like"]),
     )
-
-
-class Ends:
-    """Which end belongs to a play: the earliest that lies near enough to be its end."""
-
-    def __init__(self, ends: Iterable[Raw]) -> None:
-        self._ends: dict[tuple[str, str], list[Raw]] = defaultdict(list)
-        for end in sorted(ends, key=lambda end: (end["timestamp"], end["_id"])):
-            if end.get("uncounted") is None:
-                self._ends[end["trackId"], end["playId"]].append(end)
-
-    def of(self, play: Raw) -> Raw | None:
-        """None where nothing is known of it, or where the play has no id to be known by."""
-        candidates = self._ends.get((play["trackId"], play.get("playId", "")), ())
-        return next((end for end in candidates if -END_EARLY <= end["timestamp"] - play["timestamp"] <= END_LATE), None)
 
 
 def ratio(part: float, whole: int, digits: int) -> float | None:
@@ -157,7 +162,7 @@ def to_document(figures: Figures) -> dict[str, Any]:
     """What merging needs, as BSON. Breakdowns are lists of pairs, for their keys may hold dots."""
     return {
         "sums": list(figures.sums),
-        **{name: [list(pair) for pair in getattr(figures, name).items()] for name in _BREAKDOWNS},
+        **{name: [list(pair) for pair in sorted(getattr(figures, name).items())] for name in _BREAKDOWNS},
         "people": figures.people.pack(),
         **({} if figures.people.is_exact else {"bound": figures.people.bound}),
         **{name: [list(recent) for recent in getattr(figures, name)] for name in _LISTS},
@@ -183,20 +188,36 @@ def _added(breakdowns: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-def _play_sums(play: Raw, end: Raw) -> Sums:
-    replayed = int(bool(play.get("replayed") or end.get("replayed")))
-    duration = end.get("duration")
-    if duration is None:
-        return Sums(replayed=replayed)
-    completion = end.get("completionRate")
+def _nearest(ends: Sequence[tuple[float, str, Raw]], at: float) -> Raw | None:
+    place = bisect_left(ends, (at - END_EARLY_SECONDS,), key=lambda entry: entry[:1])
+    return ends[place][2] if place < len(ends) and ends[place][0] <= at + END_LATE_SECONDS else None
+
+
+def _play_sums(plays: Iterable[Raw], ends: Ends) -> Sums:
+    ended = duration_ms = completions = completion_parts = skipped = replayed = 0
+    for play in plays:
+        end = ends.of(play) or play
+        replayed += bool(play.get("replayed") or end.get("replayed"))
+        if (duration := end.get("duration")) is not None:
+            ended += 1
+            duration_ms += round(duration * 1_000)
+            skipped += end["skipped"]
+            if (completion := end.get("completionRate")) is not None:
+                completions += 1
+                completion_parts += round(completion * 100)
     return Sums(
-        ended=1,
-        duration_ms=round(duration * 1_000),
-        completions=int(completion is not None),
-        completion_parts=round((completion or 0) * 100),
-        skipped=int(end["skipped"]),
+        ended=ended,
+        duration_ms=duration_ms,
+        completions=completions,
+        completion_parts=completion_parts,
+        skipped=skipped,
         replayed=replayed,
     )
+
+
+def _latest(number: int, events: Iterable[Raw]) -> list[Recent]:
+    """The newest ones, as `newest` orders them: of two of one millisecond the greater id."""
+    return [_recent(event) for event in nlargest(number, events, key=lambda event: (event["timestamp"], event["_id"]))]
 
 
 def _recent(event: Raw) -> Recent:

@@ -8,7 +8,7 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Mongo
 from backend_api.engagement.documents import TRACK_STATS, Family, hour_key, stats_document, stats_id
-from backend_api.engagement.periods import Calendar, Period
+from backend_api.engagement.periods import Calendar, Period, Slot
 from backend_api.engagement.raw import chunks
 from backend_api.engagement.rollups import Figures, Piece, from_document, to_document
 
@@ -34,6 +34,12 @@ class Stats:
         query = {family.key: subject, "periodStart": {"$gte": self._start(first), "$lte": self._start(last)}}
         documents = await self._mongo[family.hours].find(query).to_list(None)
         return {self._calendar.day_of(d["periodStart"].timestamp()): _hours(d) for d in documents}
+
+    async def hour(self, family: Family, subject: str, slot: Slot) -> Figures:
+        """One hour of a subject; without events, empty figures."""
+        fields = {f"hours.{hour_key(slot.hour)}": 1}
+        document = await self._mongo[family.hours].find_one({"_id": stats_id(subject, slot.day)}, fields)
+        return _hours(document or {}).get(slot.hour, Figures())
 
     async def hours_of_tracks(self, tracks: Iterable[str] | None, day: date, hours: Iterable[int]) -> dict[str, Hours]:
         """Some hours of a day by track, of these tracks or (None) of all that have any."""

@@ -1,7 +1,7 @@
-"""The document of each track: its totals by day, and the days that are open until they have been recounted.
+"""The document of each track: its totals, and what is open of it until it has been recounted (see `buckets`).
 
-Every change here is one update of one document. A day's pending counts are dropped only together with setting its
-recounted total, and only if its mark is the one seen before recounting: whoever stored something since has changed it.
+Every change here is one update of one document. What is pending is dropped only together with setting the recounted
+total, and only if the mark is the one seen before recounting: whoever stored something since has changed it.
 """
 
 from collections import defaultdict
@@ -9,50 +9,45 @@ from collections.abc import Collection as Several
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from secrets import token_hex
 
 from pymongo import UpdateOne
 
 from backend_api.contract.events import Counters
 from backend_api.db import Document, Mongo
-from backend_api.engagement.documents import COUNTED, TRACKS, hour_key
-from backend_api.engagement.periods import Slot
+from backend_api.engagement.buckets import (
+    DayClosing,
+    OpenTrack,
+    Totals,
+    closing,
+    day_of,
+    is_busy,
+    open_track,
+    settling,
+    total,
+)
+from backend_api.engagement.documents import COUNTED, TRACKS, WHOLE, day_bucket, hour_bucket, hour_key
+from backend_api.engagement.periods import Slice, Slot
 from backend_api.engagement.raw import chunks
 
 DAYS_PER_UPDATE = 31
 """The embedded database is quadratic in the fields of one update."""
+TRIES = 3
+"""How often closing is tried while batches come in between."""
 
-Totals = Sequence[int]
-"""The sums COUNTED, in that order."""
+_DIRTY: Document = {"dirty": {"$gt": 0}}
+_COUNTING = {"artistId": 1, "formerArtists": 1, "open": 1, "days": 1, "hours": 1, "closings": 1, "likes": 1, "moved": 1}
 
 
 @dataclass
 class Change:
-    """What a batch does to one track: hours that must be recounted, what is new until then, likes gained or lost."""
+    """What a batch does to one track: hours or slices to recount, what is new until then, likers gained or lost."""
 
-    slots: set[Slot] = field(default_factory=set)
-    new: dict[date, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    slices: set[Slice] = field(default_factory=set)
+    hours: set[Slot] = field(default_factory=set)
+    new: dict[Slot, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     likes: int | None = None
-
-
-class OpenDay(NamedTuple):
-    """A day to be recounted: `hours` of it, None for all; `since_at` is when it was opened."""
-
-    day: date
-    mark: str
-    hours: frozenset[int] | None
-    pending: Totals
-    since_at: float
-
-
-class OpenTrack(NamedTuple):
-    """A track of which something is to be recounted."""
-
-    track_id: str
-    artists: frozenset[str]
-    days: Sequence[OpenDay]
-    totals: Mapping[date, Totals]
-    likes_mark: str | None
+    recounts_likes: bool = False
 
 
 class Tracks:
@@ -61,169 +56,160 @@ class Tracks:
     def __init__(self, mongo: Mongo) -> None:
         self._collection = mongo[TRACKS]
 
-    async def mark(self, changes: Mapping[str, Change], mark: str, now: float) -> None:
-        """Opens the days that the changes name, with what is pending in them."""
-        updates = [UpdateOne({"_id": track}, _opening(change, mark, now)) for track, change in changes.items()]
+    async def mark(self, changes: Mapping[str, Change], mark: str, now: float, today: date) -> None:
+        """Opens what the changes name, with what is pending in it."""
+        updates = [UpdateOne({"_id": track}, _opening(change, mark, now, today)) for track, change in changes.items()]
         if updates:
             await self._collection.bulk_write(updates, ordered=False)
 
-    async def reopen(self, tracks: Iterable[str], days: Iterable[date], mark: str, now: float) -> None:
+    async def reopen(self, tracks: Iterable[str], days: Iterable[date], now: float) -> None:
         """Has every hour of these days recounted."""
-        wanted, ids = list(days), list(tracks)
+        wanted, ids, mark = [day_bucket(day) for day in days], list(tracks), token_hex(8)
         for first in range(0, len(wanted), DAYS_PER_UPDATE):
-            opened: Document = {"dirty": True}
+            opened: Document = {}
             for day in wanted[first : first + DAYS_PER_UPDATE]:
                 opened |= {f"open.{day}.m": mark, f"open.{day}.all": True, f"open.{day}.at": now}
+            change = {"$set": opened, "$min": {"dirty": now}}
             for some in chunks(ids):
-                updates = [UpdateOne({"_id": track}, {"$set": opened}) for track in some]
+                updates = [UpdateOne({"_id": track}, change) for track in some]
                 await self._collection.bulk_write(updates, ordered=False)
 
+    async def regroup(self, track: OpenTrack, first: date, now: float) -> None:
+        """Has the days of a track that has moved recounted, from `first` on, and so its artists' figures made anew."""
+        days = {day_of(bucket) for bucket in (*track.days, *track.hours, *track.buckets)}
+        await self.reopen([track.track_id], sorted(day for day in days if day >= first), now)
+        await self._collection.update_one({"_id": track.track_id, "moved": track.moved}, {"$unset": {"moved": ""}})
+
     async def open_ids(self, limit: int) -> list[str]:
-        found = self._collection.find({"dirty": True}, {"_id": 1}).limit(limit)
+        """Tracks of which something is open; first those that were left alone longest."""
+        found = self._collection.find(_DIRTY, {"_id": 1}).sort("dirty", 1).limit(limit)
         return [document["_id"] for document in await found.to_list(None)]
 
     async def open_ones(self, tracks: Iterable[str]) -> list[OpenTrack]:
-        """What is open of these tracks."""
-        fields = {"open": 1, "artistId": 1, "formerArtists": 1, "days": 1, "likes": 1}
+        """These tracks, as far as something is open of them."""
         found: list[OpenTrack] = []
         for some in chunks(tracks):
-            cursor = self._collection.find({"_id": {"$in": some}, "dirty": True}, fields)
-            found += [_open_track(document) for document in await cursor.to_list(None)]
+            cursor = self._collection.find({"_id": {"$in": some}} | _DIRTY, _COUNTING)
+            found += [open_track(document) for document in await cursor.to_list(None)]
         return found
 
-    async def fold(self, track: str, days: Sequence[tuple[OpenDay, Totals]], now: float) -> int:
-        """Closes days with their recounted totals, each only if nobody has marked it since; how many were closed."""
-        closed = 0
+    async def fold(
+        self, track: OpenTrack, days: Sequence[DayClosing], now: float
+    ) -> tuple[OpenTrack, list[DayClosing]]:
+        """Closes what nobody has marked since `track` was read: the track as it is then, and what was closed.
+
+        Where another process has closed something meanwhile, the days are reopened: what was written of them here may
+        be older than what that one wrote.
+        """
+        closed: list[DayClosing] = []
         for first in range(0, len(days), DAYS_PER_UPDATE):
-            some = days[first : first + DAYS_PER_UPDATE]
-            if await self._close_all(track, some):
-                closed += len(some)
-                continue
-            for day, totals in some:
-                if await self._close_all(track, [(day, totals)]):
-                    closed += 1
-                else:
-                    await self._mark_if_closed(track, day, now)
-        return closed
+            wanted: Sequence[DayClosing] = days[first : first + DAYS_PER_UPDATE]
+            for _ in range(TRIES):
+                if not wanted:
+                    break
+                if (await self._collection.update_one(*closing(track, wanted))).matched_count:
+                    track = track._replace(closings=(track.closings or 0) + 1)
+                    closed += wanted
+                    break
+                if (newer := await self._read(track.track_id)).closings != track.closings:
+                    await self.reopen([track.track_id], [day.day for day in days], now)
+                    return track, closed
+                wanted = [left for day in wanted if (left := day.unchanged(track, newer))]
+        return track, closed
 
-    async def fold_likes(self, track: str, mark: str, likers: int) -> None:
-        """Sets how many people like the track, if nothing was changed since the mark was read."""
-        change = {"$set": {"likes.value": likers}, "$unset": {"likes.m": "", "likes.n": ""}}
-        await self._collection.update_one({"_id": track, "likes.m": mark}, change)
+    async def fold_likes(self, track: OpenTrack, likers: int) -> None:
+        """Sets how many people like the track, if nothing has changed since it was read."""
+        seen = {"_id": track.track_id, "likes.m": track.likes_mark, "likes.v": track.likes_version}
+        change = {"$set": {"likes.value": likers}, "$unset": {"likes.m": ""}}
+        await self._collection.update_one(seen, change)
 
-    async def close(self, tracks: Iterable[str]) -> None:
-        """No longer looks at tracks of which nothing is open."""
-        quiet: Document = {"open": {"$in": [{}, None]}, "likes.m": None}
+    async def leave(self, tracks: Several[str], now: float) -> None:
+        """No longer looks at tracks of which nothing is open; at the others when all that wait have had their turn."""
+        quiet: Document = {"open": {"$in": [{}, None]}, "likes.m": None, "moved": None}
         updates = [UpdateOne({"_id": track} | quiet, {"$unset": {"dirty": ""}}) for track in tracks]
+        updates += [UpdateOne({"_id": track} | _DIRTY, {"$set": {"dirty": now}}) for track in tracks]
         if updates:
-            await self._collection.bulk_write(updates, ordered=False)
+            await self._collection.bulk_write(updates)
 
-    async def seal(self, before: date) -> None:
-        """Adds the days before a date, which can no longer change, into one sum."""
-        async for document in self._collection.find({}, {"days": 1}):
-            for day, totals in sorted(document.get("days", {}).items()):
-                if day < before.isoformat():
-                    seen = {"_id": document["_id"], f"days.{day}": totals, f"open.{day}": {"$exists": False}}
-                    more = {f"sealed.{name}": number for name, number in zip(COUNTED, totals, strict=True)}
-                    await self._collection.update_one(seen, {"$inc": more, "$unset": {f"days.{day}": ""}})
+    async def settle(self, today: date, sealed_before: date) -> None:
+        """Keeps days as one total which traffic has left, and adds up those that can change no more."""
+        async for document in self._collection.find({}, _COUNTING):
+            if (update := settling(open_track(document), today, sealed_before)) is not None:
+                await self._collection.update_one(*update)
 
     async def counters(self, track: str) -> tuple[Counters, bool] | None:
         """The counters, and whether something in them is still to be recounted; None for an unknown track."""
-        fields = {"days": 1, "open": 1, "sealed": 1, "likes": 1, "dirty": 1}
-        document = await self._collection.find_one({"_id": track}, fields)
-        return None if document is None else (_counters(document), document.get("dirty", False))
-
-    async def days_of(self, track: str) -> list[date]:
-        """The days of which a track has totals that may still change."""
-        document = await self._collection.find_one({"_id": track}, {"days": 1}) or {}
-        return [date.fromisoformat(day) for day in document.get("days", {})]
+        document = await self._collection.find_one({"_id": track}, _COUNTING | {"sealed": 1})
+        if document is None:
+            return None
+        return _counters(document), bool(document.get("open")) or "m" in document.get("likes", {})
 
     async def totals_before(self, track: str, day: date) -> Totals:
         """What a track had before a day: what is sealed, and what soon will be."""
         document = await self._collection.find_one({"_id": track}, {"sealed": 1, "days": 1}) or {}
-        columns = [t for name, t in document.get("days", {}).items() if name < day.isoformat()]
-        sealed = [document.get("sealed", {}).get(name, 0) for name in COUNTED]
-        return [sum(column) for column in zip(sealed, *columns, strict=True)]
+        older = [tuple(totals) for name, totals in document.get("days", {}).items() if name < day_bucket(day)]
+        return total([_sealed(document), *older])
 
     async def waiting(self, tracks: Several[str] | None) -> tuple[int, float | None]:
         """How many events of these tracks (None: of all) are pending, and since when the first one is."""
-        fields = {"open": 1}
         if tracks is None:
-            documents = await self._collection.find({"dirty": True}, fields).limit(1_000).to_list(None)
+            documents = await self._collection.find(_DIRTY, {"open": 1}).limit(1_000).to_list(None)
         else:
             documents = []
             for some in chunks(tracks):
-                query = {"_id": {"$in": some}, "dirty": True}
-                documents += await self._collection.find(query, fields).to_list(None)
-        days = [day for document in documents for day in document.get("open", {}).values()]
-        return sum(sum(day.get("n", {}).values()) for day in days), min((day["at"] for day in days), default=None)
+                documents += await self._collection.find({"_id": {"$in": some}} | _DIRTY, {"open": 1}).to_list(None)
+        states = [state for document in documents for state in document.get("open", {}).values()]
+        pending = sum(sum(state.get("n", {}).values()) for state in states)
+        return pending, min((state["at"] for state in states), default=None)
 
-    async def open_days(self) -> int:
+    async def number_of_open_days(self) -> int:
         """How many days of tracks are open."""
-        documents = self._collection.find({"dirty": True}, {"open": 1})
-        return sum([len(document.get("open", {})) async for document in documents])
+        documents = self._collection.find(_DIRTY, {"open": 1})
+        return sum([len({day_of(bucket) for bucket in document.get("open", {})}) async for document in documents])
 
-    async def _close_all(self, track: str, days: Sequence[tuple[OpenDay, Totals]]) -> bool:
-        seen = {"_id": track, **{f"open.{day.day}.m": day.mark for day, _ in days}}
-        return (await self._collection.update_one(seen, _closing(days))).matched_count > 0
-
-    async def _mark_if_closed(self, track: str, day: OpenDay, now: float) -> None:
-        """Closed by another process in the meantime: what was written here may be older than what that one wrote."""
-        closed = {"_id": track, f"open.{day.day}": {"$exists": False}}
-        again = {"dirty": True, f"open.{day.day}": {"m": day.mark, "all": True, "at": now}}
-        await self._collection.update_one(closed, {"$set": again})
+    async def _read(self, track: str) -> OpenTrack:
+        return open_track(await self._collection.find_one({"_id": track}, _COUNTING) or {"_id": track})
 
 
-def _closing(days: Sequence[tuple[OpenDay, Totals]]) -> Document:
-    kept = {f"days.{day.day}": list(totals) for day, totals in days if any(totals)}
-    gone = {f"days.{day.day}": "" for day, totals in days if not any(totals)}
-    change: Document = {"$unset": {**{f"open.{day.day}": "" for day, _ in days}, **gone}}
-    return change | {"$set": kept} if kept else change
-
-
-def _opening(change: Change, mark: str, now: float) -> Document:
-    opened: Document = {"dirty": True}
-    since: Document = {}
-    for slot in change.slots:
-        opened |= {f"open.{slot.day}.m": mark, f"open.{slot.day}.h.{hour_key(slot.hour)}": True}
-        since[f"open.{slot.day}.at"] = now
-    more = {f"open.{day}.n.{name}": n for day, counts in change.new.items() for name, n in counts.items()}
+def _opening(change: Change, mark: str, now: float, today: date) -> Document:
+    marked: Document = {}
+    since: Document = {"dirty": now}
+    more: Document = {}
+    for slot in {*change.hours, *change.new, *(part.slot for part in change.slices)}:
+        bucket = f"open.{_bucket(slot, today)}"
+        marked[f"{bucket}.m"], since[f"{bucket}.at"] = mark, now
+        if not is_busy(slot.day, today):
+            marked[f"{bucket}.h.{hour_key(slot.hour)}"] = True
+        for name, number in change.new.get(slot, {}).items():
+            more[f"{bucket}.n.{name}"] = more.get(f"{bucket}.n.{name}", 0) + number
+    named = [*((part.slot, hour_key(part.number)) for part in change.slices), *((slot, WHOLE) for slot in change.hours)]
+    for slot, part in named:
+        if is_busy(slot.day, today):
+            marked[f"open.{hour_bucket(slot)}.s.{part}"] = mark
     if change.likes is not None:
-        opened["likes.m"] = mark
-        more["likes.n"] = change.likes
-    update: Document = {"$set": opened}
-    if since:
-        update["$min"] = since
-    if more:
-        update["$inc"] = more
-    return update
+        more |= {"likes.value": change.likes, "likes.v": 1}
+    if change.recounts_likes:
+        marked["likes.m"] = mark
+    return {"$min": since} | ({"$set": marked} if marked else {}) | ({"$inc": more} if more else {})
 
 
-def _open_track(document: Document) -> OpenTrack:
-    artists = frozenset([*document.get("formerArtists", ()), document["artistId"]])
-    days = [_open_day(day, state) for day, state in document.get("open", {}).items()]
-    totals = {date.fromisoformat(day): numbers for day, numbers in document.get("days", {}).items()}
-    return OpenTrack(document["_id"], artists, days, totals, document.get("likes", {}).get("m"))
+def _bucket(slot: Slot, today: date) -> str:
+    return hour_bucket(slot) if is_busy(slot.day, today) else day_bucket(slot.day)
 
 
-def _open_day(day: str, state: Mapping[str, Any]) -> OpenDay:
-    hours = None if state.get("all") else frozenset(int(hour) for hour in state.get("h", ()))
-    pending = [state.get("n", {}).get(name, 0) for name in COUNTED]
-    return OpenDay(date.fromisoformat(day), state["m"], hours, pending, state["at"])
+def _sealed(document: Document) -> Totals:
+    return tuple(document.get("sealed", {}).get(name, 0) for name in COUNTED)
 
 
 def _counters(document: Document) -> Counters:
-    sums = dict.fromkeys(COUNTED, 0) | document.get("sealed", {})
-    for totals in document.get("days", {}).values():
-        for name, number in zip(COUNTED, totals, strict=True):
-            sums[name] += number
-    for state in document.get("open", {}).values():
-        for name, number in state.get("n", {}).items():
-            sums[name] += number
-    likes = document.get("likes", {})
+    track = open_track(document)
+    pending = [bucket.pending for bucket in track.buckets.values()]
+    sums = dict(
+        zip(COUNTED, total([_sealed(document), *track.days.values(), *track.hours.values(), *pending]), strict=True)
+    )
     return Counters(
         play_count=sums["plays"],
-        like_count=max(0, likes.get("value", 0) + likes.get("n", 0)),
+        like_count=max(0, document.get("likes", {}).get("value", 0)),
         share_count=sums["shares"],
         download_count=sums["downloads"],
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import orjson
@@ -16,6 +17,8 @@ from backend_api.service.routes import RouteTable
 Check = Callable[[], Awaitable[str | None]]
 """None when all is well, else the reason in words."""
 
+NOTHING: Mapping[str, Check] = MappingProxyType({})
+
 CHECK_TIMEOUT_SECONDS = 2.0
 
 
@@ -28,8 +31,10 @@ class Alive(BaseModel):
 class Health:
     """What this program depends on, and whether it is on its way out."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], degraded: Mapping[str, Check] = NOTHING) -> None:
+        """`checks` are what it cannot serve without, `degraded` what it serves worse without, but serves."""
         self._checks = checks
+        self._degraded = degraded
         self._is_draining = False
 
     def drain(self) -> None:
@@ -38,10 +43,16 @@ class Health:
 
     async def reasons(self) -> dict[str, str]:
         """Why it is not ready, by what is to blame; empty when it is."""
-        if self._is_draining:
-            return {"process": "draining"}
-        found = await asyncio.gather(*(_reason(check) for check in self._checks.values()))
-        return {name: reason for name, reason in zip(self._checks, found, strict=True) if reason is not None}
+        return {"process": "draining"} if self._is_draining else await _reasons(self._checks)
+
+    async def degraded(self) -> dict[str, str]:
+        """Why it serves less than all; empty when nothing is missing."""
+        return await _reasons(self._degraded)
+
+
+async def _reasons(checks: Mapping[str, Check]) -> dict[str, str]:
+    found = await asyncio.gather(*(_reason(check) for check in checks.values()))
+    return {name: reason for name, reason in zip(checks, found, strict=True) if reason is not None}
 
 
 async def _reason(check: Check) -> str | None:
@@ -62,8 +73,9 @@ def health_table(health: Health, metrics: Metrics) -> RouteTable:
 
     @table.get("/readyz", allow=(unchecked,), summary="Whether it can serve; 503 with reasons if not")
     async def readyz() -> web.Response:
-        reasons = await health.reasons()
-        body = orjson.dumps({"status": "unavailable" if reasons else "ok", "reasons": reasons})
+        reasons, degraded = await health.reasons(), await health.degraded()
+        status = "unavailable" if reasons else "degraded" if degraded else "ok"
+        body = orjson.dumps({"status": status, "reasons": reasons | degraded})
         return web.Response(body=body, status=503 if reasons else 200, content_type="application/json")
 
     @table.get("/metrics", allow=(unchecked,), summary="Prometheus' text format")

@@ -8,6 +8,7 @@ from backend_api.service.access import Caller, Internal, User, admin, internal, 
 from backend_api.service.csv import Csv
 from backend_api.service.errors import FieldError, Forbidden, Unprocessable
 from backend_api.service.routes import RouteTable
+from backend_api.sessions.pace import CallPace
 from backend_api.sessions.statistics import WholeSpan, split_days, total
 from backend_api.study import lists
 from backend_api.study.calls import spans_of_call
@@ -48,7 +49,10 @@ _CALL_SECONDS = 400 * 86_400.0
     allow=(user, internal("sessions")),
     summary="A user comes into a call, or leaves",
 )
-async def track(*, body: TrackBody, caller: Caller, tracking: StudyTracking) -> Tracked:
+async def track(
+    *, body: TrackBody, caller: Caller, address: str, now: float, tracking: StudyTracking, pace: CallPace
+) -> Tracked:
+    pace.check(caller, address, now)
     _check_self(caller, body.user_id, admins=False)
     if body.action == "start":
         return tracked(await tracking.start(body.user_id, body.call_id))

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,6 +168,17 @@ async def opened(path: Path, max_bytes: int, now: Callable[[], float]) -> AsyncI
         yield outbox
     finally:
         await database.close()
+
+
+def waiting_in(path: Path) -> int:
+    """How many reports wait in a file that no process has open; 0 where there is none or it is no outbox. Blocks."""
+    if not path.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            return int(database.execute("SELECT count(*) FROM reports").fetchone()[0])
+    except sqlite3.Error:
+        return 0
 
 
 async def _prepare(database: aiosqlite.Connection, max_bytes: int) -> int:

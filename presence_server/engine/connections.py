@@ -12,10 +12,12 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from presence_server.engine import frames
 from presence_server.engine.deadlines import Deadlines
 from presence_server.engine.requests import Facts
 from presence_server.engine.settings import EngineSettings
 from presence_server.engine.sockets import PING_TIMEOUT, SERVER_DISCONNECT, TRANSPORT_ERROR, Socket, Wire
+from presence_server.engine.straight import write_all
 
 if TYPE_CHECKING:
     from presence_server.engine.front import Front
@@ -27,6 +29,8 @@ log = logging.getLogger("presence_server.engine")
 
 GOING_AWAY, POLICY = 1001, 1008
 _SLICE, _SLICE_SECONDS = 50, 0.1
+_PING = b"2"
+_PING_FRAME = frames.frame(frames.TEXT, _PING)
 
 
 class Application(Protocol):
@@ -147,9 +151,11 @@ class Connections:
             socket.abandon()
 
     def _expire_heartbeats(self, now: float) -> None:
-        for socket in self._pings.due(now):
+        pinged = self._pings.due(now)
+        for socket in pinged:
             self._pongs.start(socket, now)
-            socket.ping()
+        for wire, sent in write_all([socket.wire for socket in pinged], _PING_FRAME):
+            wire.deliver(_PING, _PING_FRAME[sent:], None)
         for socket in self._pongs.due(now):
             log.debug("ping timeout of %s", socket.facts.address)
             socket.end(PING_TIMEOUT)
@@ -171,8 +177,7 @@ class Connections:
 
     def pong(self, socket: Socket) -> None:
         """The client answered; the next ping is an interval away. An answer that nobody asked for changes nothing."""
-        if socket in self._pongs:
-            self._pongs.stop(socket)
+        if self._pongs.stop(socket):
             self._pings.start(socket, self.now())
 
     def named(self, socket: Socket) -> None:

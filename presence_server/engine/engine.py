@@ -43,16 +43,25 @@ class Engine:
         port: int,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        reuse_port: bool = False,
         runner_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> int:
-        """Open the port and return its number (port 0: one that was free). Raises OSError where it cannot be had."""
+        """Open the port and return its number (port 0: one that was free). Raises OSError where it cannot be had.
+
+        With `reuse_port` other processes that say so too may listen on it, and the system spreads connections.
+        """
         options = {"access_log": None, "keepalive_timeout": self.settings.keepalive_seconds, **runner_options}
         self._runner = web.AppRunner(app, handler_cancellation=True, **options)
         await self._runner.setup()
         http = cast("Callable[[], asyncio.Protocol]", self._runner.server)
         self._connections.start()
         self._listener = await asyncio.get_running_loop().create_server(
-            lambda: Front(self._connections, http), host, port, ssl=ssl_context, backlog=4096
+            lambda: Front(self._connections, http),
+            host,
+            port,
+            ssl=ssl_context,
+            backlog=4096,
+            reuse_port=reuse_port,
         )
         return int(self._listener.sockets[0].getsockname()[1])
 

@@ -16,6 +16,7 @@ _CONTINUATION = 0x0
 _OPCODES = frozenset((_CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _FIN, _RESERVED, _MASKED, _LENGTH, _OPCODE, _CONTROL = 0x80, 0x70, 0x80, 0x7F, 0x0F, 0x08
 _MAX_CONTROL = 125
+_WHOLE_TEXT, _SHORT_HEAD = _FIN | TEXT, 6
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -74,6 +75,20 @@ class MessageReader:
             self._start = 0
         else:
             self._buffer = data
+
+    def only(self, data: bytes) -> str | None:
+        """The text of bytes that are one whole short TEXT message and nothing else; None: they are to be fed.
+
+        Most reads are this, pongs among them. Raises ProtocolError.
+        """
+        length = len(data) - _SHORT_HEAD
+        if not 0 < length < 126 or data[0] != _WHOLE_TEXT or data[1] != _MASKED | length:
+            return None
+        if self._buffer or self._parts is not None or length > self._limit:
+            return None
+        if length == 1 and (letter := data[_SHORT_HEAD] ^ data[2]) < 0x80:
+            return chr(letter)
+        return _text(_unmask(data[_SHORT_HEAD:], data[2:_SHORT_HEAD]))
 
     def next(self) -> tuple[int, str | bytes] | None:
         """The next whole message, None until more bytes are fed; raises ProtocolError."""

@@ -7,6 +7,7 @@ waits.
 import asyncio
 from typing import ClassVar
 
+from presence_server.engine.frames import GOING_AWAY, NORMAL
 from presence_server.engine.sockets import TRANSPORT_ERROR, Socket
 
 NOOP, CLOSE = "6", "1"
@@ -16,6 +17,7 @@ class PollingWire:
     """The packets that wait for the next poll, and the poll that waits for packets."""
 
     name: ClassVar[str] = "polling"
+    descriptor = -1
 
     __slots__ = ("_held", "_limit", "_pending", "_size", "_suspended", "_waiter", "final", "posting", "socket")
 
@@ -38,9 +40,10 @@ class PollingWire:
     def send_binary(self, data: bytes) -> None:
         self._add(object(), data)
 
-    def send_newest(self, packet: bytes, frame: bytes, topic: str) -> None:
-        self._size -= len(self._pending.pop(topic, ""))
-        self._add(topic, packet.decode())
+    def deliver(self, packet: bytes, frame: bytes, topic: str | None) -> None:
+        if topic is not None:
+            self._size -= len(self._pending.pop(topic, ""))
+        self._add(topic or object(), packet.decode())
 
     def hold(self) -> None:
         self._held = asyncio.get_running_loop().create_future()
@@ -51,8 +54,11 @@ class PollingWire:
             held.set_result(None)
 
     def close(self, code: int, reason: str) -> None:
-        """Let the waiting poll go: with a NOOP where the client asked for the end, with a CLOSE otherwise."""
-        self._finish(NOOP if code == 1000 else CLOSE)
+        """Let the waiting poll go: with a CLOSE where the client shall stay away, else with a NOOP.
+
+        After a CLOSE some clients do not come back, for they take it as a farewell; a refused poll is a loss to all.
+        """
+        self._finish(NOOP if code in (NORMAL, GOING_AWAY) else CLOSE)
 
     def refuse(self, code: int, reason: str) -> None:
         self._finish(CLOSE)

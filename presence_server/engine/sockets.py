@@ -33,7 +33,6 @@ TRANSPORT_CLOSE = "transport close"
 TRANSPORT_ERROR = "transport error"
 
 _CROWDED = 32
-_PING = b"2"
 
 
 class Wire(Protocol):
@@ -41,14 +40,20 @@ class Wire(Protocol):
 
     name: ClassVar[str]
 
+    descriptor: int
+    """Where frames may be written directly at this moment; -1 where they must take the wire's own way."""
+
     def send(self, packet: bytes) -> None:
         """Send one text packet, type digit included."""
 
     def send_binary(self, data: bytes) -> None:
         """Send one binary message."""
 
-    def send_newest(self, packet: bytes, frame: bytes, topic: str) -> None:
-        """Send a packet that a later one of the same topic makes superfluous."""
+    def deliver(self, packet: bytes, frame: bytes, topic: str | None) -> None:
+        """Send a text packet that may have been framed and even partly written already: `frame` is what is left of it.
+
+        With a topic a later packet of the same topic makes this one superfluous.
+        """
 
     def hold(self) -> None:
         """Take nothing more from the client for now."""
@@ -126,10 +131,10 @@ class Socket:
         if not self.alive:
             return
         try:
-            if isinstance(packet, bytes) or packet[:1] == "4":
-                self._connections.application.message(self, packet if isinstance(packet, bytes) else packet[1:])
-            elif packet == "3":
+            if packet == "3":
                 self._connections.pong(self)
+            elif isinstance(packet, bytes) or packet[:1] == "4":
+                self._connections.application.message(self, packet if isinstance(packet, bytes) else packet[1:])
             elif packet == "1":
                 self.end(CLIENT_DISCONNECT)
                 self.wire.close(1000, "")
@@ -142,9 +147,6 @@ class Socket:
         """From now on another wire carries the session."""
         self.wire = wire
         self._connections.application.moved(self)
-
-    def ping(self) -> None:
-        self.wire.send(_PING)
 
     def fail(self, bad: BadPacket) -> None:
         """The client broke the protocol: one line in the log, and the connection closes."""

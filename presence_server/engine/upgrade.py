@@ -44,10 +44,10 @@ def accept(connections: Connections, transport: asyncio.Transport, key: str, fac
     head = _SWITCHING + frames.accept_key(key) + b"\r\n\r\n"
     websocket = WebSocket(connections, transport)
     if query.sid:
-        transport.write(head)
+        websocket.write(head)
         websocket.owner = Probe(connections, connections.sockets[query.sid], websocket)
     else:
-        transport.write(head + frames.frame(frames.TEXT, open_packet(sid, [], connections.settings)))
+        websocket.write(head + frames.frame(frames.TEXT, open_packet(sid, [], connections.settings)))
         websocket.owner = connections.open(sid, facts, websocket)
     transport.set_protocol(websocket)
     return websocket

@@ -6,10 +6,10 @@ kept by topic instead of being written; if it stays there, it is dropped.
 """
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from presence_server.engine import frames
+from presence_server.engine.straight import write_all
 
 if TYPE_CHECKING:
     from presence_server.engine.connections import Connections
@@ -25,19 +25,34 @@ class Owner(Protocol):
         """The websocket is gone."""
 
 
-def _descriptor(transport: asyncio.Transport) -> int:
-    """Where frames can be written directly; -1 where they must be encrypted first."""
+def _plain(transport: asyncio.Transport) -> int:
+    """The descriptor of a connection that carries frames as they are; -1 where they must be encrypted first."""
     socket = transport.get_extra_info("socket")
     encrypted = transport.get_extra_info("sslcontext") is not None
     return -1 if encrypted or socket is None else int(socket.fileno())
 
 
 class WebSocket(asyncio.Protocol):
-    """A server's end of a websocket; a session's wire. `slow` while the peer has too much unread."""
+    """A server's end of a websocket; a session's wire. `slow` while the peer has too much unread.
+
+    `descriptor` is -1 unless a frame may be handed straight to the system: nothing waits in the transport before it,
+    nothing has been said that nothing may follow, and the connection is not lost, so that the number is still its own.
+    """
 
     name: ClassVar[str] = "websocket"
 
-    __slots__ = ("_connections", "_held", "_missed", "_over", "_reader", "descriptor", "owner", "slow", "transport")
+    __slots__ = (
+        "_connections",
+        "_held",
+        "_missed",
+        "_over",
+        "_plain",
+        "_reader",
+        "descriptor",
+        "owner",
+        "slow",
+        "transport",
+    )
 
     def __init__(self, connections: "Connections", transport: asyncio.Transport) -> None:
         self._connections = connections
@@ -47,15 +62,24 @@ class WebSocket(asyncio.Protocol):
         self._held = False
         self._over = False
         self._missed: dict[str, bytes] | None = None
-        self.descriptor = _descriptor(transport)
+        self.descriptor = -1
+        self._plain = _plain(transport)
         self._reader = frames.MessageReader(connections.settings.max_payload_bytes)
         connections.websockets.add(self)
 
     # What the loop tells us
 
     def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-        self._read()
+        try:
+            text = None if self._held else self._reader.only(data)
+        except frames.ProtocolError as error:
+            self._fail(error)
+            return
+        if text is None:
+            self._reader.feed(data)
+            self._read()
+        elif not self._over and self.owner is not None:
+            self.owner.receive(text)
 
     def pause_writing(self) -> None:
         self.slow = True
@@ -75,7 +99,7 @@ class WebSocket(asyncio.Protocol):
         self._connections.lost(self)
         owner, self.owner = self.owner, None
         self._missed = None
-        self._over = True
+        self._silence()
         if owner is not None:
             owner.end("transport close" if exc is None else "transport error")
 
@@ -93,16 +117,14 @@ class WebSocket(asyncio.Protocol):
             if not self._over and self.owner is not None:
                 self.owner.receive(payload)
         elif opcode == frames.PING:
-            if not self._over:
-                self.transport.write(frames.frame(frames.PONG, cast("bytes", payload)))
+            self.write(frames.frame(frames.PONG, cast("bytes", payload)))
         elif opcode == frames.CLOSE:
             self._peer_closed(cast("bytes", payload))
 
     def _peer_closed(self, payload: bytes) -> None:
         if not self._over:
-            self._over = True
             code = frames.closing_code(payload)
-            self.transport.write(frames.frame(frames.CLOSE, b"") if code is None else frames.close_frame(code))
+            self._last_words(frames.frame(frames.CLOSE, b"") if code is None else frames.close_frame(code))
         self._hang_up()
         if self.owner is not None:
             self.owner.end("transport close")
@@ -126,9 +148,9 @@ class WebSocket(asyncio.Protocol):
     def send_binary(self, data: bytes) -> None:
         self.write(frames.frame(frames.BINARY, data))
 
-    def send_newest(self, packet: bytes, frame: bytes, topic: str) -> None:
-        if not self.slow:
-            self._put(frame)
+    def deliver(self, packet: bytes, frame: bytes, topic: str | None) -> None:
+        if topic is None or not self.slow:
+            self.write(frame)
         elif not self._over:
             if self._missed is None:
                 self._missed = {}
@@ -143,20 +165,28 @@ class WebSocket(asyncio.Protocol):
             self.abort()
 
     def _put(self, frame: bytes) -> None:
-        """Hand a frame straight to the system where nothing waits before it; what it does not take, to the transport.
-
-        A descriptor is its connection's for as long as the transport is not closing.
-        """
-        transport = self.transport
-        if self.descriptor < 0 or transport.is_closing() or transport.get_write_buffer_size():
-            transport.write(frame)
+        if not self._is_straight():
+            self.transport.write(frame)
             return
-        try:
-            sent = os.write(self.descriptor, frame)
-        except OSError:
-            sent = 0
-        if sent < len(frame):
-            transport.write(frame[sent:])
+        for _, sent in write_all((self,), frame):
+            self.descriptor = -1
+            self.transport.write(frame[sent:])
+
+    def _is_straight(self) -> bool:
+        if self.descriptor < 0 <= self._plain:
+            transport = self.transport
+            if not transport.is_closing() and not transport.get_write_buffer_size():
+                self.descriptor = self._plain
+        return self.descriptor >= 0
+
+    def _last_words(self, frame: bytes) -> None:
+        """Send a closing frame; nothing may follow it."""
+        self._silence()
+        self.transport.write(frame)
+
+    def _silence(self) -> None:
+        self._over = True
+        self.descriptor = -1
 
     def hold(self) -> None:
         self._held = True
@@ -177,17 +207,15 @@ class WebSocket(asyncio.Protocol):
         """Say goodbye and wait for the peer's answer; cut the connection when it takes too long."""
         if self._over:
             return
-        self._over = True
-        self.transport.write(frames.close_frame(code, reason))
+        self._last_words(frames.close_frame(code, reason))
         self._connections.closing.start(self, self._connections.now())
 
     def refuse(self, code: int, reason: str) -> None:
         """Say what the peer did wrong and hang up."""
         if not self._over:
-            self._over = True
-            self.transport.write(frames.close_frame(code, reason))
+            self._last_words(frames.close_frame(code, reason))
         self._hang_up()
 
     def abort(self) -> None:
-        self._over = True
+        self._silence()
         self.transport.abort()

@@ -4,6 +4,15 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+# install_package PACKAGE: asks nothing, for there is nobody to answer, and starts no service: only the program is wanted.
+install_package() {
+    local policy=/usr/sbin/policy-rc.d
+    as_root sh -c "
+        [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && trap 'rm -f $policy' EXIT; }
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1
+    " >/dev/null 2>&1 </dev/null
+}
+
 # ensure_system_package CHECK PACKAGE WHAT: where the command CHECK fails, installs PACKAGE, or says loudly which tests will
 # not run without it.
 ensure_system_package() {
@@ -11,9 +20,7 @@ ensure_system_package() {
     eval "$check" >/dev/null 2>&1 && return
     if command -v apt-get >/dev/null 2>&1 && as_root true 2>/dev/null; then
         printf 'Installing %s from the system packages ...\n' "$package"
-        # No package may ask anything: there is nobody to answer.
-        as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-            "apt-get update -qq && apt-get install -y -qq --no-install-recommends $package" >/dev/null 2>&1 </dev/null || true
+        install_package "$package" || true
     fi
     eval "$check" >/dev/null 2>&1 || printf '*** %s is missing: %s will not run ***\n' "$package" "$what" >&2
 }

@@ -40,7 +40,7 @@ ensure_venv() {
     command -v flock >/dev/null 2>&1 && flock 9
     [ -x "$root/.venv/bin/python" ] || make_venv
     stamp="$root/.venv/.installed-$extras"
-    want=$(cat "$root/pyproject.toml" "$root/scripts/constraints.txt" | cksum)
+    want=$(cat "$root/pyproject.toml" "$root/scripts/constraints.txt" "$root"/presence_server/engine/*.c | cksum)
     if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
         log="$root/.venv/install.log"
         printf 'Installing the packages (the first time takes about a minute) ...\n' >&2

@@ -19,6 +19,7 @@ import aiohttp
 from scripts.stack import keyring, plan, tokens
 from scripts.stack.mongo import start_mongo
 from scripts.stack.processes import Child
+from scripts.stack.redis import find_redis, start_redis
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,7 +132,7 @@ def _names(process: Path) -> list[str]:
 
 
 class Programs:
-    """The database, the backend and any number of presence servers, each by its name."""
+    """The database, the backend and presence servers, each by its name: one of a kind is named as its package."""
 
     def __init__(self, data: Path, http: aiohttp.ClientSession) -> None:
         self.data = data
@@ -139,33 +140,45 @@ class Programs:
         self.backend, self.presence = (f"http://127.0.0.1:{port}" for port in (self.ports.backend, self.ports.presence))
         self.ring = keyring.load_or_make(data)
         self.children: dict[str, Child] = {}
+        self.mongo_url = self.redis_url = ""
         self._http = http
-        self._mongo_url = ""
+        self._ports = {"backend_api": self.ports.backend, "presence_server": self.ports.presence}
 
     async def start_mongo(self) -> None:
-        def started(child: Child) -> None:
-            self.children["mongo"] = child
+        self.mongo_url = await start_mongo(self.data, self.data, started=self._keep)
 
-        self._mongo_url = await start_mongo(self.data, self.data, started=started)
+    async def start_redis(self) -> None:
+        """Presence servers that are started from now on share their counts there."""
+        self.redis_url = await start_redis(find_redis(), self.data, self.data, started=self._keep)
 
-    async def start(self, package: str) -> None:
-        """Starts backend_api or presence_server and waits until it is ready."""
-        configured = plan.Configured({}, {})
-        env = plan.environment(configured, self.ports, keyring=self.ring, data=self.data, mongo_url=self._mongo_url)
+    def address(self, name: str) -> str:
+        """host:port of a program, whether it runs or not; the same each time."""
+        return f"127.0.0.1:{self._ports.setdefault(name, free_port())}"
+
+    def folder(self, name: str) -> Path:
+        """The data folder of a presence server."""
+        return self.data / name.replace("presence_server", "presence")
+
+    async def start(self, package: str, name: str | None = None, **environ: str) -> None:
+        """Starts backend_api or presence_server, again where it ran before, and waits until it is ready."""
+        name = name or package
+        address = self.address(name)
         child = await Child.start(
-            package, [sys.executable, "-m", package], env={**os.environ, "PYTHONPATH": str(ROOT), **env}, logs=self.data
+            name,
+            [sys.executable, "-m", package],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self._environment(name), **environ},
+            logs=self.data,
         )
-        self.children[package] = child
-        url = self.backend if package == "backend_api" else self.presence
-        await child.wait_until(lambda: self._is_ready(url), seconds=30)
+        self.children[name] = child
+        await child.wait_until(lambda: self._is_ready(f"http://{address}"), seconds=30)
 
-    async def kill(self, package: str) -> None:
-        child = self.children.pop(package)
+    async def kill(self, name: str) -> None:
+        child = self.children.pop(name)
         os.kill(child.pid, signal.SIGKILL)
         await child.ended()
 
-    async def stop(self, package: str) -> None:
-        await self.children.pop(package).stop()
+    async def stop(self, name: str) -> None:
+        await self.children.pop(name).stop()
 
     async def get(self, path: str) -> dict[str, object]:
         """The `data` of a backend answer, asked with the plain internal key."""
@@ -181,6 +194,16 @@ class Programs:
             said = await answer.json()
             assert answer.status in (200, 201), said
             return said["data"]
+
+    def _keep(self, child: Child) -> None:
+        self.children[child.name] = child
+
+    def _environment(self, name: str) -> dict[str, str]:
+        configured = plan.Configured({}, {})
+        env = plan.environment(configured, self.ports, keyring=self.ring, data=self.data, mongo_url=self.mongo_url)
+        port = str(self._ports[name])
+        env |= {"PRESENCE__DATA_DIR": str(self.folder(name)), "PRESENCE__PORT": port, "BACKEND__PORT": port}
+        return env | ({"PRESENCE__REDIS__URL": self.redis_url} if self.redis_url else {})
 
     async def _is_ready(self, url: str) -> bool:
         try:

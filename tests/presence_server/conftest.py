@@ -1,11 +1,28 @@
 """Fixtures of the presence server's tests."""
 
+import shutil
+import subprocess
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from presence_server.app import running
 from tests.presence_server.helpers import Page, serving_backend, settings
+
+JAVASCRIPT_CLIENT = "socket.io-client@4.8.4"
+CACHE = Path(__file__).parents[2] / "var" / "cache" / JAVASCRIPT_CLIENT
+INSTALL = [
+    "npm",
+    "install",
+    "--no-save",
+    "--no-package-lock",
+    "--no-audit",
+    "--no-fund",
+    "--prefix",
+    CACHE,
+    JAVASCRIPT_CLIENT,
+]
 
 
 @pytest.fixture
@@ -43,3 +60,17 @@ async def page():
     yield make
     for made in pages:
         await made.client.disconnect()
+
+
+@pytest.fixture(scope="session")
+def node_modules():
+    """Where the JavaScript client is installed: the ignored cache folder."""
+    if shutil.which("npm") is None:
+        pytest.skip("NOT RUN: npm is not here, so the JavaScript client cannot be tried")
+    if not (CACHE / "node_modules").exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        if subprocess.run(
+            [*INSTALL, "--prefix", CACHE, JAVASCRIPT_CLIENT], capture_output=True, check=False
+        ).returncode:
+            pytest.skip("NOT RUN: npm could not install the JavaScript client")
+    return CACHE / "node_modules"

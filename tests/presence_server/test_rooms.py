@@ -18,13 +18,14 @@ def counter():
     return RoomCounter()
 
 
-def test_a_change_tells_the_new_counts_and_the_step(counter):
-    """Connections, people and active people, with a growing seq."""
+def test_a_change_tells_the_new_counts_the_step_and_who_came_or_went(counter):
+    """Connections, people and active people, with a growing seq; a person with their first and last connection."""
     counter.connect("c1", "u:1")
     counter.connect("c2", "u:1")
-    assert counter.join("c1", ROOM) == CountChange(Counts(ROOM, 1, 1, 1, 1), 1)
+    assert counter.join("c1", ROOM) == CountChange(Counts(ROOM, 1, 1, 1, 1), 1, "u:1")
     assert counter.join("c2", ROOM) == CountChange(Counts(ROOM, 2, 1, 1, 2), 1)
     assert counter.leave("c1", ROOM) == CountChange(Counts(ROOM, 1, 1, 1, 3), -1)
+    assert counter.leave("c2", ROOM) == CountChange(Counts(ROOM, 0, 0, 0, 4), -1, "u:1")
 
 
 def test_joining_or_leaving_twice_changes_nothing(counter):

@@ -23,16 +23,18 @@ async def test_pages_are_told_when_to_come_back_and_are_closed_without_a_disconn
     assert "server disconnect" not in {page.reason for page in pages}
 
 
-async def test_a_page_comes_back_by_itself_after_a_restart(tmp_path, backend):
-    """And is counted again by the next process."""
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_page_comes_back_by_itself_after_a_restart(tmp_path, backend, transport):
+    """It was told to before, and is counted again by the next process; a poll ends without an Engine.IO CLOSE."""
     async with running(settings(tmp_path, backend.url)) as presence:
         page = Page(reconnection=True, reconnection_delay=0.1)
-        await page.open(presence.url)
+        await page.open(presence.url, transports=[transport])
         await page.join()
         port = int(presence.url.rpartition(":")[2])
     async with running(settings(tmp_path, backend.url, port=port)) as presence:
         await until(lambda: presence.counter.connections == 1)
         await until(lambda: page.client.connected)
+        assert len(page.draining) == 1
         assert (await page.join())["viewerCount"] == 1
         await page.client.disconnect()
 

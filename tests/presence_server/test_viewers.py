@@ -21,6 +21,7 @@ from presence_server.clock import Clock
 from presence_server.config import LimitSettings
 from presence_server.door import FrontDoor
 from presence_server.engine.requests import Facts
+from presence_server.presence.memory import MemoryPresence
 from presence_server.rooms import RoomCounter
 from presence_server.viewers import Rules, Viewers
 from tests.presence_server.helpers import serving, token, until
@@ -332,7 +333,9 @@ async def test_who_was_waited_for_gets_in_only_if_it_is_still_there(is_open):
     counter, rules = RoomCounter(), Rules(LimitSettings(), frozenset(["auction"]))
     door = FrontDoor(rules.limits, (), time.monotonic)
     door.enter("c1", Facts("", "http", "127.0.0.1", "", "", "", ""))
-    viewers = Viewers(counter, Sockets(), door, Gate(), rules, Clock(), lambda: "e", lambda _change: None)
+    viewers = Viewers(
+        counter, MemoryPresence(), Sockets(), door, Gate(), rules, Clock(), lambda: "e", lambda _change: None
+    )
     await viewers.connect("s1", None)
     assert counter.connections == len(viewers) == is_open
 

@@ -10,6 +10,7 @@ from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import Origin, indexes
 from backend_api.engagement.events import Conditions, Sender, admit, read
 from backend_api.engagement.folding import Folder
+from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
 from backend_api.engagement.periods import DAY_SECONDS, Calendar
 from backend_api.engagement.raw import RawEvents
@@ -33,7 +34,9 @@ class House:
         self.roller = Roller(self.raw, self.stats, self.calendar, clock)
         self.ingest = Ingest(mongo, self.retention, clock)
         recovery = Recovery(mongo, self.ingest, self.calendar, clock)
-        self.folder = Folder(mongo, self.roller, recovery, self.retention, clock, CollectorRegistry())
+        self.foundations = Foundations(mongo, self.retention, clock)
+        registry = CollectorRegistry()
+        self.folder = Folder(mongo, self.roller, recovery, self.foundations, self.retention, clock, registry)
 
     async def start(self, **artists):
         """The indexes, and tracks by artist: `start(a=["t1", "t2"])`."""

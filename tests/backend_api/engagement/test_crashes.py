@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from backend_api.db import Mongo
+from backend_api.engagement import rolling
 from backend_api.engagement.documents import GROUP_STATS, RAW, TRACK_STATS
 from backend_api.engagement.events import Sender
-from backend_api.engagement.rollups import count
+from backend_api.engagement.rollups import Ends, count
 from tests.backend_api.engagement.crashing import Crash, Crashing
 from tests.backend_api.engagement.house import House
 
@@ -51,8 +52,8 @@ def events(draw):
     age = draw(st.sampled_from([0, 1_000, 5_400_000, DAY_MS, 3 * DAY_MS, 3 * DAY_MS + 4_000_000]))
     moment = round(NOW * 1_000) - age + draw(st.integers(0, 3))
     event_id = f"e{draw(st.integers(0, 60))}"
-    track = draw(st.sampled_from(TRACKS))
-    return {"type": kind, "trackId": track, "sessionId": "s", "timestamp": moment, "eventId": event_id, **own}
+    track, session = draw(st.sampled_from(TRACKS)), draw(st.sampled_from(["s", "s", "other"]))
+    return {"type": kind, "trackId": track, "sessionId": session, "timestamp": moment, "eventId": event_id, **own}
 
 
 def a_like(event_id):
@@ -68,7 +69,8 @@ actions = st.one_of(
     st.tuples(st.just("send"), batches, crashes, st.booleans(), st.sampled_from(["ann", "bob"])),
     st.tuples(st.just("fold"), crashes),
     st.tuples(st.just("both"), batches),
-    st.tuples(st.just("wait"), st.sampled_from([1, 121])),
+    st.tuples(st.just("settle"), crashes),
+    st.tuples(st.just("wait"), st.sampled_from([1, 6, 121, 86_400])),
 )
 
 
@@ -81,14 +83,18 @@ actions = st.one_of(
 @example(script=SAME_LIKE_OF_TWO)
 @given(script=st.lists(actions, min_size=2, max_size=8))
 @pytest.mark.timeout(600)
-async def test_after_any_crashes_raw_counters_and_rollups_agree(embedded_url, script):
-    """Any events in any batches, order and repetition, days late, with a crash between any two steps."""
+async def test_after_any_crashes_raw_counters_and_rollups_agree(embedded_url, monkeypatch, script):
+    """Any events in any batches, order and repetition, days late, with a crash between any two steps.
+
+    Two processes roll up, every hour by its slices, while days pass.
+    """
+    monkeypatch.setattr(rolling, "MANY", 1)
     clock, mongo = Clock(), Mongo(embedded_url, database=f"test-{uuid4().hex[:12]}", embedded=True)
     try:
         crashing = Crashing(mongo)
-        house = House(crashing, clock)
+        house, other = House(crashing, clock), House(mongo, clock)
         await house.start_without_indexes("a", TRACKS)
-        acknowledged = [await _act(house, crashing, clock, action) for action in script]
+        acknowledged = [await _act(house, other, crashing, clock, action) for action in script]
         crashing.disarm()
         clock.at += 200
         while (await house.fold()).days:
@@ -102,7 +108,7 @@ async def test_after_any_crashes_raw_counters_and_rollups_agree(embedded_url, sc
         await mongo.close()
 
 
-async def _act(house, crashing, clock, action):
+async def _act(house, other, crashing, clock, action):
     """Does it; the ids that were acknowledged."""
     match action:
         case "wait", seconds:
@@ -111,26 +117,34 @@ async def _act(house, crashing, clock, action):
             with contextlib.suppress(Crash):
                 crashing.arm(*crash) if crash else crashing.disarm()
                 await house.fold()
+        case "settle", crash:
+            sealed_before = house.retention.first_recountable_day(clock())
+            with contextlib.suppress(Crash):
+                crashing.arm(*crash) if crash else crashing.disarm()
+                await house.tracks.settle(house.calendar.day_of(clock()), sealed_before)
         case "both", batch:
             crashing.disarm()
-            await asyncio.gather(house.send(*batch), house.fold(), house.fold())
-            return [event["eventId"] for event in batch]
+            answer, *_ = await asyncio.gather(house.send(*batch), house.fold(), other.fold())
+            return _stored(batch, answer)
         case "send", batch, crash, again, person:
             try:
                 crashing.arm(*crash) if crash else crashing.disarm()
-                await house.send(*batch, sender=a_person(person))
+                return _stored(batch, await house.send(*batch, sender=a_person(person)))
             except Crash:
                 crashing.disarm()
-                if not again:
-                    return []
-                await house.send(*batch, sender=a_person(person))
-            return [event["eventId"] for event in batch]
+                return _stored(batch, await house.send(*batch, sender=a_person(person))) if again else []
     return []
+
+
+def _stored(batch, answer):
+    rejected = {index for index, _ in answer.rejected}
+    return [event["eventId"] for index, event in enumerate(batch) if index not in rejected]
 
 
 async def _check(house, mongo, acknowledged):
     raw = [event for name in RAW for event in await mongo[name].find().to_list(None)]
     assert acknowledged <= {event["_id"] for event in raw}
+    assert len({event["_id"] for event in raw}) == len(raw)
     assert await mongo["engagement_intents"].find().to_list(None) == []
     for track in TRACKS:
         of_track = [event for event in raw if event["trackId"] == track]
@@ -159,9 +173,25 @@ async def _check_rollups(mongo, family, subject, raw):
                 wanted.setdefault(_start(period, event["timestamp"]), []).append(event)
         assert {document["periodStart"] for document in found} == set(wanted)
         for document in found:
-            figures = count(wanted[document["periodStart"]], ends)
+            figures = count(wanted[document["periodStart"]], Ends(ends))
             assert document["figures"]["sums"] == list(figures.sums), (period, subject)
+            heard = _heard(wanted[document["periodStart"]], ends)
+            assert (figures.sums.ended, figures.sums.duration_ms) == (len(heard), 1_000 * sum(heard))
             assert document["uniquePlays"] == figures.people.number
+
+
+def _heard(events, ends):
+    """How long each play was heard whose end is known: the recount, told in another way than the program does."""
+    heard = []
+    for play in (event for event in events if event["type"] == "play"):
+        near = [
+            (end["sessionId"] != play["sessionId"], end["timestamp"], end["_id"], end["duration"])
+            for end in ends
+            if (end["trackId"], end["playId"]) == (play["trackId"], play["playId"])
+            and timedelta(minutes=-5) <= end["timestamp"] - play["timestamp"] <= timedelta(days=1)
+        ]
+        heard += [min(near)[-1]] if near else []
+    return heard
 
 
 def _start(period, moment):

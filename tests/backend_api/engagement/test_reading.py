@@ -28,7 +28,7 @@ ARTISTS = {"t1": "a", "t2": "a", "t3": "b"}
 
 def reading(house):
     reader = Reader(house.mongo, house.stats, house.calendar, house.clock)
-    return SimpleNamespace(reader=reader, dashboards=Dashboards(reader, house.catalogue))
+    return SimpleNamespace(reader=reader, dashboards=Dashboards(reader, house.catalogue, house.foundations))
 
 
 class Watched:
@@ -73,7 +73,7 @@ async def test_of_raw_events_only_the_edge_hour_is_read(house, clock, event, mak
         await reading(other).dashboards.analytics(subject, time_range, "plays")
     await reading(other).dashboards.dashboard("a", time_range)
     for query in watched.queries:
-        if "playId" not in query:
+        if "play" not in query:
             assert (query["timestamp"]["$lt"] - query["timestamp"]["$gte"]).total_seconds() <= HOUR + 1_200
     if time_range == "all":
         assert watched.queries == []

@@ -165,20 +165,22 @@ async def test_days_that_can_no_longer_change_become_one_sum(house, event):
     await house.send(event("play", eventId="e1", ago=50 * 86_400), event("play", eventId="e2"))
     await house.fold()
     for _ in range(2):
-        await house.tracks.seal(date(2026, 11, 1))
+        await house.tracks.settle(date(2026, 11, 21), date(2026, 11, 1))
     assert await house.counters("t1") == (2, 0, 0, 0)
-    assert list((await house.mongo["tracks"].find_one({"_id": "t1"}))["days"]) == ["2026-11-21"]
+    kept = await house.mongo["tracks"].find_one({"_id": "t1"})
+    assert (kept["days"], list(kept["hours"]), kept["sealed"]["plays"]) == ({}, ["2026-11-21T10"], 1)
 
 
-async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(house, event):
+async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(house, event, clock):
     """The events are there, the marks are not: sending them again is enough."""
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     batch = [event("play", eventId="e1"), event("like", eventId="e2")]
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(3)  # the intent and two inserts pass
+    crashing.arm(4)  # the intent, the ids and two inserts pass
     with pytest.raises(Crash):
         await cut_off.send(*batch)
+    clock.at += 6
     assert (await house.send(*batch)).duplicates == 2
     folded = await house.fold()
     assert await house.counters("t1") == (1, 1, 0, 0)
@@ -190,7 +192,7 @@ async def test_what_recovery_sets_right_is_told(house, event, clock):
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(2)
+    crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("play", eventId="e1"))
     assert (await house.fold()).recovered == 0
@@ -205,7 +207,7 @@ async def test_a_like_that_was_cut_off_is_taken_up_with_its_opinion(house, event
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(2)
+    crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("like", eventId="e1"))
     clock.at += 121
@@ -218,7 +220,7 @@ async def test_somebody_elses_repetition_repairs_the_like_of_whoever_was_cut_off
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     await cut_off.catalogue.known(["t1"])
-    crashing.arm(2)
+    crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("like", eventId="e1"))
     await house.send(event("like", eventId="e1"), sender=OTHER)
@@ -247,10 +249,10 @@ async def test_the_purge_removes_what_is_too_old_and_nothing_else(house, event, 
     async def rest(seconds):
         rests.append(seconds)
 
-    upkeep = Upkeep(house.mongo, house.roller, house.retention, clock, purges=True)
+    upkeep = Upkeep(house.mongo, house.roller, house.foundations, house.retention, clock, purges=True)
     await upkeep.purge("play_events", rest)
     left = await house.mongo["play_events"].find().to_list(None)
     assert [one["_id"] for one in left] == ["e1", "e80"]
     assert len(rests) == 1
-    await house.tracks.seal(house.retention.first_open_day(clock()))
+    await house.tracks.settle(house.calendar.day_of(clock()), house.retention.first_open_day(clock()))
     assert await house.counters("t1") == (3, 0, 0, 0)

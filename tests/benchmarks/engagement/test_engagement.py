@@ -117,13 +117,15 @@ async def test_a_year_of_dashboards(house):
     print(f"{EVENTS:,} raw events put in: {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
     days = list(house.calendar.days_between(NOW - DAYS * DAY, NOW))
-    await house.tracks.reopen(TRACKS, days, "bench", NOW)
+    await house.tracks.reopen(TRACKS, days, NOW)
     while (await house.fold()).days:
         pass
     print(f"{DAYS} days of 100 tracks rebuilt: {time.perf_counter() - started:.0f} s")
     for artist in ARTISTS:
         await house.catalogue.put_artist(artist, ArtistEntry(name=artist))
-    dashboards = Dashboards(Reader(house.mongo, house.stats, house.calendar, house.clock), house.catalogue)
+    dashboards = Dashboards(
+        Reader(house.mongo, house.stats, house.calendar, house.clock), house.catalogue, house.foundations
+    )
     for time_range in get_args(TimeRange):
         one = await median_ms(lambda r=time_range: dashboards.analytics(of_track("t000"), r, "plays"))
         everything = await median_ms(lambda r=time_range: dashboards.analytics(EVERYBODY, r, "plays"))

@@ -1,62 +1,33 @@
-"""The engine beside its peers: runs each in turn under the same load and prints the table with its ratios."""
+"""The engine beside its peers: the same conversations with each, a row as soon as it is known, then the table."""
 
 import argparse
 import os
+import platform
 import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.benchmarks.engine.measure import FULL, QUICK, STEPS, Figures, fitting, measure
-from tests.benchmarks.engine.peers import BUN, FLOOR, NODE, OURS, UWS, build, install, peers
-from tests.benchmarks.engine.tls import rss_per_socket_kib
-
-ROWS = [
-    ("RSS per idle socket, KiB", "rss_kib", "{:.1f}"),
-    ("CPU per connect + join, µs", "connect_join_us", "{:.0f}"),
-    ("... in a storm, 100 rooms, µs", "storm_us", "{:.0f}"),
-    ("storm: all in, seconds", "storm_seconds", "{:.1f}"),
-    ("CPU per delivery, big room, µs", "delivery_us", "{:.2f}"),
-    ("disconnect, µs", "disconnect_us", "{:.0f}"),
-    ("churn among the others, µs", "churn_us", "{:.0f}"),
-    ("churn, 5 rooms of 1,000, µs", "few_rooms_us", "{:.0f}"),
-    ("churn, 5 rooms of many, µs", "many_rooms_us", "{:.0f}"),
-    ("idle, µs per socket second", "idle_us", "{:.2f}"),
-    ("pings per CPU second", "pings_per_cpu_second", "{:.0f}"),
-    ("update p50, ms", "p50_ms", "{:.1f}"),
-    ("update p99, ms", "p99_ms", "{:.1f}"),
-    ("idle probe p99, ms", "probe_p99_ms", "{:.1f}"),
-    ("load per connect + join, µs", "load_connect_us", "{:.0f}"),
-    ("load per delivery, µs", "load_delivery_us", "{:.2f}"),
-    ("sockets not let in", "failed", "{:.0f}"),
-]
-
-# figure, bar, of whom (None: the bar is absolute)
-BARS: list[tuple[str, float, str | None]] = [
-    ("rss_kib", 4.0, None),
-    ("rss_kib", 0.25, BUN),
-    ("rss_kib", 0.25, NODE),
-    ("connect_join_us", 1.0, BUN),
-    ("connect_join_us", 0.5, NODE),
-    ("storm_us", 0.6, NODE),
-    ("storm_us", 0.9, BUN),
-    ("delivery_us", 1.25, FLOOR),
-    ("delivery_us", 1.0, UWS),
-    ("delivery_us", 0.65, NODE),
-    ("churn_us", 0.75, NODE),
-    ("idle_us", 0.5, None),
-    ("idle_us", 1 / 3, BUN),
-]
+from tests.benchmarks.engine.measure import FULL, QUICK, NotRun, Scale, fitting
+from tests.benchmarks.engine.peers import Peer, build, install, peers
+from tests.benchmarks.engine.steps import STEPS, Step
+from tests.benchmarks.engine.table import ROWS, Found, Row, markdown
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the load, under two minutes")
+    parser.add_argument("--quick", action="store_true", help="a fraction of the load, under two minutes")
     parser.add_argument("--install", action="store_true", help="first bring the JavaScript peers into var/cache/bench")
     parser.add_argument("--only", help="names of the servers to run, with commas")
+    parser.add_argument("--steps", help="names of the steps to run, with commas")
+    parser.add_argument("--markdown", action="store_true", help="the table in Markdown, for a page")
     options = parser.parse_args()
-    console = Console(width=150)
+    console = Console(width=190, highlight=False, soft_wrap=True)
     why_not = build()
     if why_not:
         sys.exit(f"The load generator is a C program and {why_not}.")
@@ -64,52 +35,95 @@ def main() -> None:
         install()
     scale = fitting(QUICK if options.quick else FULL, console.print)
     chosen = [p for p in peers() if not options.only or p.name in options.only.split(",")]
-    found: dict[str, Figures] = {}
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=STEPS * sum(not p.missing for p in chosen))
-        for peer in chosen:
-            progress.update(task, description=peer.name)
-            if not peer.missing:
-                found[peer.name] = measure(peer, scale, lambda: progress.advance(task))
-    console.print(_table(found, [(p.name, p.missing or p.version) for p in chosen], scale.sockets))
-    if OURS in found:
-        found[OURS]["tls_kib"] = rss_per_socket_kib(200 if options.quick else 2_000)
-        console.print(_ratios(found))
-    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    console.print(f"{os.cpu_count()} cores, load averages {load}: CPU of the server's process, one core each.")
+    steps = [s for s in STEPS if not options.steps or s.name in options.steps.split(",")]
+    console.print(_about(scale, chosen))
+    found = Found([peer.name for peer in chosen])
+    Bench(console, scale, chosen, found).run(steps)
+    _print_end(console, found, markdown_wanted=options.markdown)
 
 
-def _table(found: dict[str, Figures], servers: list[tuple[str, str]], sockets: int) -> Table:
-    table = Table(title=f"{sockets:,} sockets", show_lines=False)
-    table.add_column("")
-    for name, about in servers:
-        table.add_column(f"{name}\n{about}" if name in found else f"{name}\nnot run: {about}", justify="right")
-    for title, key, form in ROWS:
-        cells = [form.format(found[name][key]) if key in found.get(name, {}) else "-" for name, _ in servers]
-        table.add_row(title, *cells)
-    return table
+class Bench:
+    """One run over all steps; every step, every server's part of it and the whole have their time."""
+
+    def __init__(self, console: Console, scale: Scale, servers: list[Peer], found: Found) -> None:
+        self._console, self._scale, self._servers, self._found = console, scale, servers, found
+        self._until = time.monotonic()  # of the step that runs
+
+    def run(self, steps: list[Step]) -> None:
+        columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
+            bar = progress.add_task("", total=sum(len(self._whose(step)) for step in steps))
+            for step in steps:
+                self._until += step.share * self._scale.total_seconds
+                keys: set[str] = set()
+                for peer, is_extra in self._rounds(step):
+                    progress.update(bar, description=f"{step.name}: {peer.name}")
+                    keys |= self._measure(step, peer)
+                    progress.advance(bar, 0 if is_extra else 1)
+                for row in ROWS:
+                    if row.key in keys:
+                        self._print_row(row, progress.console.print)
+
+    def _whose(self, step: Step) -> list[Peer]:
+        return [peer for peer in self._servers if not step.whose or peer.name in step.whose]
+
+    def _rounds(self, step: Step) -> Iterator[tuple[Peer, bool]]:
+        """Every server once, then again, in turn, as long as the step's time allows; a figure is then a median."""
+        start = time.monotonic()
+        for number in range(self._scale.rounds):
+            now = time.monotonic()
+            if number and now + (now - start) / number > self._until:
+                return
+            for peer in self._whose(step):
+                if not peer.missing and step.name not in self._found.missing[peer.name]:
+                    yield peer, number > 0
+
+    def _measure(self, step: Step, peer: Peer) -> set[str]:
+        until = min(self._until, time.monotonic() + self._scale.part_seconds)
+        try:
+            return self._found.add(peer.name, step.measure(peer, self._scale, until))
+        except (NotRun, OSError, BrokenPipeError) as why:
+            self._found.missing[peer.name][step.name] = str(why)
+            self._console.print(f"[yellow]{step.name}: {peer.name} not run: {why}[/]")
+            return set()
+
+    def _print_row(self, row: Row, say: Callable[[str], None]) -> None:
+        cells = zip(self._found.servers, self._found.cells(row), strict=True)
+        figures = "  ".join(f"{name} {cell}" for name, cell in cells if cell != "-")
+        verdicts = "; ".join(self._found.verdicts(row))
+        say(f"{row.title:<52} {figures}" + (f"  [bold]({verdicts})[/]" if verdicts else ""))
 
 
-def _ratios(found: dict[str, Figures]) -> Table:
-    titles = {key: title for title, key, _ in ROWS}
-    table = Table(title="Bars")
-    for column in ("figure", "of", "measured", "bar", ""):
-        table.add_column(column)
-    for key, bar, whose in BARS:
-        base = 1.0 if whose is None else found.get(whose, {}).get(key, 0.0)
-        if not base or key not in found[OURS]:
-            table.add_row(titles[key], whose or "-", "not run", f"{bar:.2f}", "")
-            continue
-        ratio = found[OURS][key] / base
-        table.add_row(titles[key], whose or "-", f"{ratio:.2f}", f"{bar:.2f}", "met" if ratio <= bar else "MISSED")
-    flat = found[OURS]["many_rooms_us"] / found[OURS]["few_rooms_us"]
-    table.add_row("churn with many rooms, of few", "-", f"{flat:.2f}", "flat", "met" if flat < 1.3 else "MISSED")
-    delay = found[OURS]["p99_ms"] - found[OURS]["probe_p99_ms"]
-    table.add_row("update p99 less idle probe, ms", "-", f"{delay:.1f}", "50.0", "met" if delay <= 50 else "MISSED")
-    tls = found[OURS]["tls_kib"]
-    table.add_row("RSS per socket with TLS, KiB", "-", f"{tls:.1f}", "32.0", "met" if tls <= 32 else "MISSED")
-    return table
+def _about(scale: Scale, servers: list[Peer]) -> str:
+    model = next((s for s in Path("/proc/cpuinfo").read_text().splitlines() if s.startswith("model name")), ": unknown")
+    lines = [
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores of {model.partition(': ')[2]}, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; {_load_averages()}",
+        f"{scale.sockets:,} sockets, {scale.room:,} in the big room; server and load generator on a core each",
+        *(f"  {peer.name}: {'not run: ' + peer.missing if peer.missing else peer.version}" for peer in servers),
+    ]
+    return "\n".join(lines)
+
+
+def _load_averages() -> str:
+    return "load averages " + ", ".join(f"{x:.1f}" for x in os.getloadavg())
+
+
+def _print_end(console: Console, found: Found, *, markdown_wanted: bool) -> None:
+    rows = [row for row in ROWS if any(found.get(server, row.key) is not None for server in found.servers) or row.bars]
+    if markdown_wanted:
+        print(markdown(found, rows))
+    else:
+        table = Table()
+        for name in ("figure", *found.servers, "bar: found"):
+            table.add_column(name, justify="left" if name in ("figure", "bar: found") else "right")
+        for row in rows:
+            table.add_row(row.title, *found.cells(row), "\n".join(found.verdicts(row)))
+        console.print(table)
+    for server, steps in found.missing.items():
+        for step, why in steps.items():
+            console.print(f"{step}: {server} not run: {why}")
+    console.print(f"CPU of the server's process; a figure is the median of its rounds; {_load_averages()} at the end")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
  *
  *   load PORT
  *   open N ROOMS QUIET JOINS   connect N more clients; client i joins JOINS rooms out of ROOMS; answers when all are in
- *   bump K PER_SECOND          K updates to room 0, each awaited by all its members (PER_SECOND 0: back to back)
+ *   bump K                     K updates to room 0, each awaited by all its members
+ *   delay K PER_SECOND         K updates to room 0 at this pace; whenever all of one have arrived, the newest client,
+ *                              which is to be alone in its room, sends itself updates, one every millisecond: what the
+ *                              same machine does to a single update in the same seconds
+ *   flip K PER_SECOND          the first client leaves its room and joins it again, K times at this pace
  *   churn N                    N times: close the oldest client, open and join a new one in its place
  *   shut                       close all clients
  *   idle SECONDS               answer pings and nothing else
@@ -41,8 +45,10 @@ static int port, poll_fd, count, ready, failed, in_progress;
 static int rooms = 1, quiet, joins = 1;
 static long delivered, pings;
 static char buffer[BUFFER + 65536];
-static double *latencies;
-static long latency_count, latency_room;
+
+typedef struct { double *seconds; long count, room; } Samples;
+static Samples delays, probes;
+static int probing = -1; /* the client whose updates are probes */
 
 static double now(void) {
     struct timespec t;
@@ -110,6 +116,16 @@ static void connected(int i) {
     put(clients[i].fd, request, sizeof request - 1);
 }
 
+static void reserve(Samples *s, long room) {
+    s->seconds = realloc(s->seconds, sizeof(double) * (size_t)(room + 1));
+    s->room = room;
+    s->count = 0;
+}
+
+static void note(Samples *s, double seconds) {
+    if (s->count < s->room) s->seconds[s->count++] = seconds;
+}
+
 static void message(int i, char *text, size_t n) {
     Client *c = &clients[i];
     char line[160];
@@ -131,10 +147,10 @@ static void message(int i, char *text, size_t n) {
     }
     if (text[1] == '2') {
         char *mark;
-        delivered++;
+        delivered += i != probing;
         text[n] = 0;
         mark = strstr(text, "\"t\":");
-        if (mark && mark[4] != '0' && latency_count < latency_room) latencies[latency_count++] = now() - atof(mark + 4);
+        if (mark && mark[4] != '0') note(i == probing ? &probes : &delays, now() - atof(mark + 4));
     }
 }
 
@@ -214,29 +230,76 @@ static int by_value(const void *a, const void *b) {
     return d < 0 ? -1 : d > 0;
 }
 
-static void bump(long n, double per_second) {
-    long members = 0, expected, before = delivered;
-    int speaker = -1;
-    char line[160];
-    double start = now(), until = start + 60;
-    for (int i = 0; i < count; i++)
-        if (clients[i].state == READY && clients[i].room == 0) { members++; if (speaker < 0) speaker = i; }
-    latency_room = members * n;
-    latency_count = 0;
-    latencies = realloc(latencies, sizeof(double) * (size_t)(latency_room + 1));
-    for (long k = 0; k < n && speaker >= 0; k++) {
-        if (per_second > 0)
-            while (now() < start + k / per_second) turn(1);
-        snprintf(line, sizeof line, "42[\"bump\",{\"room\":\"auction:0\",\"t\":%.6f}]", now());
-        say(clients[speaker].fd, line);
-        expected = before + members * (k + 1);
-        if (per_second == 0)
-            while (delivered < expected && now() < until) turn(100);
+static void tell(const char *name, Samples *s) {
+    static const int parts[] = {500, 900, 990, 999, 1000};
+    qsort(s->seconds, (size_t)s->count, sizeof(double), by_value);
+    printf(" %s_samples=%ld", name, s->count);
+    for (int k = 0; s->count && k < 5; k++) {
+        long at = (s->count - 1) * parts[k] / 1000;
+        printf(" %s_p%d_ms=%.3f", name, parts[k], s->seconds[at] * 1e3);
     }
-    while (delivered < before + members * n && now() < until) turn(100);
-    qsort(latencies, (size_t)latency_count, sizeof(double), by_value);
-    printf("done deliveries=%ld seconds=%.3f p50_ms=%.3f p99_ms=%.3f", delivered - before, now() - start,
-           latency_count ? latencies[latency_count / 2] * 1e3 : 0, latency_count ? latencies[latency_count * 99 / 100] * 1e3 : 0);
+}
+
+/* Who of room 0 speaks, and how many it has. */
+static int speaker(long *members) {
+    int found = -1;
+    *members = 0;
+    for (int i = 0; i < count; i++)
+        if (clients[i].state == READY && clients[i].room == 0) { ++*members; if (found < 0) found = i; }
+    return found;
+}
+
+static void bump(int i) {
+    char line[160];
+    snprintf(line, sizeof line, "42[\"bump\",{\"room\":\"auction:%u\",\"t\":%.6f}]", clients[i].room, now());
+    say(clients[i].fd, line);
+}
+
+static void bumps(long n) {
+    long members, before = delivered;
+    int who = speaker(&members);
+    double until = now() + 60;
+    for (long k = 0; k < n && who >= 0; k++) {
+        bump(who);
+        while (delivered < before + members * (k + 1) && now() < until) turn(100);
+    }
+    printf("done deliveries=%ld", delivered - before);
+}
+
+static void delay(long n, double per_second) {
+    long members, sent = 0, before = delivered, asked = 0;
+    int who = speaker(&members);
+    double start = now(), end = start + n / per_second, next_probe = start;
+    reserve(&delays, members * n);
+    reserve(&probes, 1000 + (long)(1e3 * n / per_second));
+    probing = count - 1;
+    while (who >= 0 && now() < end + (delivered < before + members * sent ? 10 : 0)) {
+        int idle = delivered >= before + members * sent;
+        if (sent < n && now() >= start + sent / per_second) { bump(who); sent++; }
+        else if (idle && asked == probes.count && now() >= next_probe) {
+            bump(probing);
+            asked++;
+            next_probe = now() + 1e-3;
+        }
+        turn(1);
+    }
+    printf("done deliveries=%ld", delivered - before);
+    tell("delay", &delays);
+    tell("probe", &probes);
+    probing = -1;
+}
+
+static void flip(long n, double per_second) {
+    long before = delivered;
+    double start = now();
+    char line[160];
+    for (long k = 0; k < n && count; k++) {
+        while (now() < start + k / per_second) turn(1);
+        snprintf(line, sizeof line, "42[\"%s\",{\"room\":\"auction:%u\"}]", k % 2 ? "join" : "leave", clients[0].room);
+        say(clients[0].fd, line);
+    }
+    while (now() < start + n / per_second + 0.2) turn(1);
+    printf("done deliveries=%ld", delivered - before);
 }
 
 static void churn(int n) {
@@ -265,13 +328,16 @@ int main(int argc, char **argv) {
     while (fgets(line, sizeof line, stdin)) {
         double a = 0, b = 0, c = 0, d = 1, cpu_before = cpu(), start = now();
         if (sscanf(line, "%31s %lf %lf %lf %lf", word, &a, &b, &c, &d) < 1) continue;
+        long heard = delivered;
         failed = 0;
         if (!strcmp(word, "quit")) break;
         if (!strcmp(word, "open")) {
             rooms = (int)b, quiet = (int)c, joins = (int)d;
             open_more((int)a);
             printf("done");
-        } else if (!strcmp(word, "bump")) bump((long)a, b);
+        } else if (!strcmp(word, "bump")) bumps((long)a);
+        else if (!strcmp(word, "delay")) delay((long)a, b);
+        else if (!strcmp(word, "flip")) flip((long)a, b);
         else if (!strcmp(word, "churn")) { churn((int)a); printf("done"); }
         else if (!strcmp(word, "shut")) {
             for (int i = 0; i < count; i++) drop(i);
@@ -282,7 +348,8 @@ int main(int argc, char **argv) {
             while (now() < start + a) turn(50);
             printf("done pings=%ld", pings);
         }
-        printf(" ready=%d failed=%d wall=%.3f load_cpu=%.4f\n", ready, failed, now() - start, cpu() - cpu_before);
+        printf(" ready=%d failed=%d updates=%ld wall=%.3f load_cpu=%.4f\n", ready, failed, delivered - heard, now() - start,
+               cpu() - cpu_before);
         fflush(stdout);
     }
     return 0;

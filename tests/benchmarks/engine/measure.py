@@ -1,12 +1,14 @@
-"""One server under the load generator: what each thing cost it, in CPU of its process."""
+"""A server under the load generator, and the clock over both: CPU time, memory, and no end that nobody waits for."""
 
 import contextlib
 import os
 import resource
+import select
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.benchmarks.engine.peers import CACHE, Peer
@@ -14,10 +16,16 @@ from tests.benchmarks.engine.peers import CACHE, Peer
 ANNOUNCED_INTERVAL_SECONDS = 25
 SETTLE_SECONDS = 0.25
 
+Figures = dict[str, float]
 
-@dataclass
+
+class NotRun(Exception):  # noqa: N818 - it is an answer
+    """Why there is no figure."""
+
+
+@dataclass(frozen=True)
 class Scale:
-    """How much is measured. `deliveries` bounds the updates that are sent through one room."""
+    """How much is measured, and how long it may take, in seconds: all of it, and one server's part of one step."""
 
     sockets: int
     churn: int
@@ -27,10 +35,15 @@ class Scale:
     idle_seconds: int
     many_rooms: int
     ping_interval_seconds: int
+    tls_sockets: int
+    flips: int
+    rounds: int
+    total_seconds: float
+    part_seconds: float
 
 
-FULL = Scale(10_000, 3_000, 5_000, 500_000, 5, 25, 50_000, 8)
-QUICK = Scale(1_200, 240, 1_000, 20_000, 1, 4, 6_000, 1)
+FULL = Scale(10_000, 3_000, 5_000, 300_000, 5, 16, 50_000, 8, 2_000, 60, 3, 690, 40)
+QUICK = Scale(1_200, 240, 1_000, 20_000, 1, 2, 6_000, 1, 500, 20, 1, 108, 8)
 
 
 def fitting(scale: Scale, say: Callable[[str], None]) -> Scale:
@@ -41,125 +54,106 @@ def fitting(scale: Scale, say: Callable[[str], None]) -> Scale:
     room = min(hard, 1 << 20) - 500
     if scale.sockets <= room:
         return scale
-    say(f"only {room} descriptors here: {room} sockets instead of {scale.sockets}")
-    return Scale(room, min(scale.churn, room), min(scale.room, room), *list(vars(scale).values())[3:])
+    say(f"Only {room} descriptors here: {room} sockets instead of {scale.sockets}.")
+    return replace(scale, sockets=room, churn=min(scale.churn, room), room=min(scale.room, room))
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    """The command on one core of its own, where there are two."""
+    return ["taskset", "-c", str(core), *command] if (os.cpu_count() or 1) > 1 else command
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time a process has spent on a core, all threads, as the scheduler counts it."""
+    return sum(int(thread.read_text().split()[0]) for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def rss_kib(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+
+
+class Server:
+    """A process that says which port it listens on, in its first line."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], until: float) -> None:
+        if time.monotonic() > until:
+            raise NotRun("no time is left")
+        self._complaints = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - closed with the server
+        self._process = subprocess.Popen(
+            pinned(0, command), stdout=subprocess.PIPE, stderr=self._complaints, text=True, env=environment
+        )
+        self.pid = self._process.pid
+        try:
+            self.port = int(line(self._process, until).split()[-1])
+        except (NotRun, ValueError, IndexError):
+            self.close()
+            raise NotRun(f"it does not start in time: {self._last_words()}") from None
+
+    def _last_words(self) -> str:
+        self._complaints.seek(0)
+        return (self._complaints.read().strip().splitlines() or ["not a word"])[-1][:80]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Load:
+    """The load generator at a port; told one thing at a time."""
+
+    def __init__(self, port: int, until: float) -> None:
+        pipe = subprocess.PIPE
+        command = pinned(1, [str(CACHE / "load"), str(port)])
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        self._until = until
+
+    def ask(self, *words: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> Figures:
+        words = line(self._process, self._until).split()
+        return {name: float(value) for name, _, value in (word.partition("=") for word in words[1:])}
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def line(process: subprocess.Popen[str], until: float) -> str:
+    """The next line a process says; raises NotRun where it says none in time."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+        raise NotRun("too slow for the time there is")
+    return process.stdout.readline()
 
 
 class Run:
     """A server process on one core and its load generator on another."""
 
-    def __init__(self, server: subprocess.Popen[str], load: subprocess.Popen[str]) -> None:
-        self.server, self.load = server, load
-
-    def cpu_seconds(self) -> float:
-        """Time the server has spent on a core, all threads, as the scheduler counts it."""
-        threads = Path(f"/proc/{self.server.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+    def __init__(self, server: Server, load: Load) -> None:
+        self._server, self._load = server, load
 
     def rss_kib(self) -> int:
-        status = Path(f"/proc/{self.server.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0])
+        return rss_kib(self._server.pid)
 
-    def tell(self, *words: object, settle: float = SETTLE_SECONDS) -> tuple[float, dict[str, float]]:
+    def tell(self, *words: object, settle: float = SETTLE_SECONDS) -> tuple[float, Figures]:
         """One command of the load generator: CPU seconds of the server, and what the generator says."""
-        assert self.load.stdin is not None and self.load.stdout is not None
-        before = self.cpu_seconds()
-        self.load.stdin.write(" ".join(map(str, words)) + "\n")
-        self.load.stdin.flush()
-        answer = self.load.stdout.readline().split()
+        before = cpu_seconds(self._server.pid)
+        self._load.ask(*words)
+        said = self._load.answer()
         time.sleep(settle)
-        figures = {name: float(value) for name, _, value in (word.partition("=") for word in answer[1:])}
-        return self.cpu_seconds() - before, figures
+        return cpu_seconds(self._server.pid) - before, said
 
 
 @contextlib.contextmanager
-def running(peer: Peer, ping_interval_seconds: int = ANNOUNCED_INTERVAL_SECONDS) -> Iterator[Run]:
-    pinned = ["taskset", "-c", "0"] if (os.cpu_count() or 1) > 1 else []
-    command = [*pinned, *peer.command, "0", str(ping_interval_seconds)]
-    pipe = subprocess.PIPE
-    server = subprocess.Popen(command, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=peer.environment)
-    load = None
+def running(peer: Peer, until: float, ping_interval_seconds: int = ANNOUNCED_INTERVAL_SECONDS) -> Iterator[Run]:
+    """The peer's server, fresh, under a load generator; raises NotRun where one of them is not in time."""
+    server = Server([*peer.command, "0", str(ping_interval_seconds)], peer.environment, until)
+    load = Load(server.port, until)
     try:
-        assert server.stdout is not None
-        port = server.stdout.readline().split()[1]
-        other = ["taskset", "-c", "1"] if pinned else []
-        load = subprocess.Popen([*other, str(CACHE / "load"), port], stdin=pipe, stdout=pipe, text=True)
         yield Run(server, load)
     finally:
-        for process in (load, server):
-            if process is not None:
-                process.kill()
-                process.wait()
-
-
-Figures = dict[str, float]
-
-
-def measure(peer: Peer, scale: Scale, step: Callable[[], None]) -> Figures:
-    """Every figure of one server. Microseconds are CPU of the server; `step` is called STEPS times."""
-    found: Figures = {}
-    with running(peer, scale.ping_interval_seconds) as run:
-        for part in (_sockets, _storm, _rooms, _delivery):
-            part(run, scale, found)
-            step()
-    return found
-
-
-STEPS = 4
-
-
-def _sockets(run: Run, scale: Scale, found: Figures) -> None:
-    """Connect and join, each in a room of its own; idle; churn; disconnect."""
-    n = scale.sockets
-    run.tell("open", 200, 200, 1, 1)
-    run.tell("shut")
-    base = run.rss_kib()
-    cpu, said = run.tell("open", n, n, 1, 1)
-    found["connect_join_us"] = cpu / n * 1e6
-    found["load_connect_us"] = said["load_cpu"] / n * 1e6
-    found["failed"] = n - said["ready"]
-    found["rss_kib"] = (run.rss_kib() - base) / n
-    cpu, said = run.tell("idle", scale.idle_seconds, settle=0)
-    if said["pings"]:
-        found["idle_us"] = cpu / said["pings"] * 1e6 / ANNOUNCED_INTERVAL_SECONDS
-        found["pings_per_cpu_second"] = said["pings"] / cpu if cpu else 0
-    cpu, _ = run.tell("churn", scale.churn)
-    found["churn_us"] = cpu / scale.churn * 1e6
-    cpu, _ = run.tell("shut")
-    found["disconnect_us"] = cpu / n * 1e6
-
-
-def _storm(run: Run, scale: Scale, found: Figures) -> None:
-    """Everybody comes at once into 100 rooms that are told of it."""
-    cpu, said = run.tell("open", scale.sockets, 100, 0, 1)
-    found["storm_us"] = cpu / scale.sockets * 1e6
-    found["storm_seconds"] = said["wall"]
-    found["failed"] += scale.sockets - said["ready"]
-    run.tell("shut")
-
-
-def _rooms(run: Run, scale: Scale, found: Figures) -> None:
-    """The cost of one who goes and one who comes, five rooms each, with few rooms and with many."""
-    for name, rooms in (("few_rooms_us", 1_000), ("many_rooms_us", scale.many_rooms)):
-        run.tell("open", scale.sockets, rooms, 1, 5)
-        cpu, _ = run.tell("churn", scale.churn)
-        found[name] = cpu / scale.churn * 1e6
-        run.tell("shut")
-
-
-def _delivery(run: Run, scale: Scale, found: Figures) -> None:
-    """Updates to one big room: back to back for the cost, ten a second for the delay; an idle probe before."""
-    run.tell("open", 1, 1, 1, 1)
-    _, said = run.tell("bump", 100, 100)
-    found["probe_p99_ms"] = said["p99_ms"]
-    run.tell("open", scale.room - 1, 1, 1, 1)
-    times = max(2, scale.deliveries // scale.room)
-    start = time.monotonic()
-    run.tell("bump", 2, 0)
-    if time.monotonic() - start > 1.0:
-        times = max(2, times // 10)
-    cpu, said = run.tell("bump", times, 0)
-    found["delivery_us"] = cpu / max(1, said["deliveries"]) * 1e6
-    found["load_delivery_us"] = said["load_cpu"] / max(1, said["deliveries"]) * 1e6
-    _, said = run.tell("bump", 10 * scale.paced_seconds, 10)
-    found["p50_ms"], found["p99_ms"] = said["p50_ms"], said["p99_ms"]
+        load.close()
+        server.close()

@@ -1,18 +1,17 @@
-"""What a socket costs where TLS ends in the process: RSS of our server, with sockets opened by a process of its own.
-
-python -m tests.benchmarks.engine.tls [SOCKETS]
-"""
+"""What a socket costs where TLS ends in the process: memory of our server, with sockets that this process opens."""
 
 import asyncio
+import os
 import ssl
 import subprocess
-import sys
 import tempfile
+import time
 from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks.engine.measure import Run
+from tests.benchmarks.engine.measure import Figures, NotRun, Scale, Server, rss_kib
+from tests.benchmarks.engine.peers import Peer
 
 REQUEST = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
@@ -34,12 +33,13 @@ async def _open(port: int, context: ssl.SSLContext) -> asyncio.StreamWriter:
     return writer
 
 
-async def _measure(port: int, run: Run, sockets: int, context: ssl.SSLContext) -> float:
-    held = [await _open(port, context) for _ in range(50)]
-    base = run.rss_kib()
-    while len(held) < sockets + 50:
-        held += await asyncio.gather(*(_open(port, context) for _ in range(50)))
-    return (run.rss_kib() - base) / sockets
+async def _measure(server: Server, sockets: int, context: ssl.SSLContext, until: float) -> float:
+    async with asyncio.timeout(until - time.monotonic()):
+        held = [await _open(server.port, context) for _ in range(50)]
+        base = rss_kib(server.pid)
+        while len(held) < sockets + 50:
+            held += await asyncio.gather(*(_open(server.port, context) for _ in range(50)))
+        return (rss_kib(server.pid) - base) / sockets
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -51,22 +51,15 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return key, cert
 
 
-def rss_per_socket_kib(sockets: int = 1_000) -> float:
-    """RSS per idle joined socket with TLS, KiB."""
+def measure(peer: Peer, scale: Scale, until: float) -> Figures:
+    """RSS per idle joined socket with TLS ended in our process, KiB."""
     with tempfile.TemporaryDirectory() as folder:
         key, cert = certificate(Path(folder))
-        server = Path(__file__).parent / "server_ours.py"
-        command = [sys.executable, str(server), "0", "25", str(cert), str(key)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        server = Server([*peer.command, "0", "25", str(cert), str(key)], os.environ | peer.environment, until)
         try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline().split()[1])
             context = ssl.create_default_context(cafile=str(cert))
-            return uvloop.run(_measure(port, Run(process, process), sockets, context))
+            return {"tls_kib": uvloop.run(_measure(server, scale.tls_sockets, context, until))}
+        except TimeoutError:
+            raise NotRun("too slow for the time there is") from None
         finally:
-            process.kill()
-            process.wait()
-
-
-if __name__ == "__main__":
-    print(f"{rss_per_socket_kib(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000):.1f} KiB per socket with TLS")
+            server.close()

@@ -7,7 +7,7 @@ import uvloop
 
 from tests.presence_server.engine import support
 
-ON_BOTH_LOOPS = {"test_front.py", "test_upgrade.py", "test_endings.py", "test_limits.py"}
+ON_BOTH_LOOPS = {"test_front.py", "test_upgrade.py", "test_endings.py", "test_limits.py", "test_straight.py"}
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,32 +11,7 @@ import socketio
 
 from tests.presence_server.engine.support import ours
 
-CLIENT = "socket.io-client@4.8.4"
-CACHE = Path(__file__).parents[3] / "var" / "cache" / CLIENT
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
-
-
-@pytest.fixture(scope="session")
-def node_modules():
-    """The JavaScript client, installed into the ignored cache folder."""
-    if shutil.which("npm") is None:
-        pytest.skip("NOT RUN: npm is not here, so the JavaScript client cannot be tried")
-    if not (CACHE / "node_modules").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [
-            "npm",
-            "install",
-            "--no-save",
-            "--no-package-lock",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            CACHE,
-            CLIENT,
-        ]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("NOT RUN: npm could not install the JavaScript client")
-    return CACHE / "node_modules"
 
 
 class Node:

@@ -172,3 +172,47 @@ def test_the_key_is_answered_as_in_the_rfc():
 def test_a_long_reason_is_cut_so_that_the_close_frame_stays_a_control_frame():
     """A control frame holds 125 bytes."""
     assert len(frames.close_frame(1002, "r" * 300)) == 127
+
+
+SHORT = ["3", "é", "2", "42[1]", "x" * 125]
+NEAR = [
+    *(text(content) for content in SHORT),
+    text("x" * 126),
+    client_frame(PING, b"hi"),
+    client_frame(TEXT, b"3", fin=False),
+    client_frame(TEXT, b"3", first=0xC1),
+    client_frame(BINARY, b"3"),
+    b"\x81\x01\x00\x00\x00\x003",
+]
+
+
+@pytest.mark.parametrize("content", SHORT)
+def test_a_lone_short_text_is_read_at_once(content):
+    """Without having been fed."""
+    assert MessageReader(LIMIT).only(text(content)) == content
+
+
+@given(st.lists(st.tuples(st.sampled_from(NEAR), st.integers(0, 140)), min_size=1, max_size=3))
+def test_the_short_way_gives_what_the_long_way_gives(pieces):
+    """Or leaves the bytes to it: parts of frames, several of them, and frames of any other kind."""
+    data = b"".join(frame[:cut] for frame, cut in pieces)
+    found = MessageReader(LIMIT).only(data)
+    assert found is None or read([data]) == [(TEXT, found)]
+
+
+def test_the_short_way_checks_what_it_reads():
+    """Text that is not UTF-8 is refused with the same code, over the limit it is left to the long way."""
+    for payload in (b"\xff", b"ab\xff"):
+        with pytest.raises(ProtocolError) as error:
+            MessageReader(LIMIT).only(client_frame(TEXT, payload))
+        assert [error.value.code] == read([client_frame(TEXT, payload)])
+    assert MessageReader(4).only(text("12345")) is None
+
+
+def test_the_short_way_is_closed_behind_a_part_and_within_a_fragmented_message():
+    """What was begun has to be ended first."""
+    for begun in (text("42[1]")[:3], client_frame(TEXT, b"4", fin=False)):
+        reader = MessageReader(LIMIT)
+        reader.feed(begun)
+        assert reader.next() is None
+        assert reader.only(text("3")) is None

@@ -1,0 +1,175 @@
+"""Which rooms this node hears: from the first connection that joins or watches one to a minute after the last.
+
+A room is cold until the server has confirmed its subscription and it was read once after that; one whose subscription
+is lost is cold again. Each is read again every minute: pub/sub is a hint, the hash is right.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from presence_server.errors import Unreachable
+from presence_server.presence.state import SharedState
+from presence_server.presence.store import Store
+
+WARM_SECONDS = 0.25
+"""How long somebody waits at most to hear what a room has elsewhere."""
+
+HOLD_SECONDS = 65.0
+"""How long a room that emptied is heard still: its minute has to be over and filed before its roster is forgotten."""
+
+REFRESH_SECONDS = 60.0
+
+_AT_ONCE = 500
+_RETRY_SECONDS = 0.25
+
+
+class _Heard:
+    __slots__ = ("cold_since", "is_overdue", "waiting")
+
+    def __init__(self, now: float) -> None:
+        self.cold_since: float | None = now
+        self.is_overdue = False
+        self.waiting: list[asyncio.Future[None]] = []
+
+
+class Hearing:
+    """The rooms that are heard. `is_here` says which are still wanted.
+
+    `read` is told of every room that was read, whether it may look different now, and whether it was warm before.
+    """
+
+    def __init__(
+        self, store: Store, state: SharedState, is_here: Callable[[str], bool], read: Callable[[str, bool, bool], None]
+    ) -> None:
+        self._store = store
+        self._state = state
+        self._is_here = is_here
+        self._read = read
+        self._left: dict[str, float] = {}
+        self._rooms: dict[str, _Heard] = {}
+        self._cold: dict[str, None] = {}
+        self._round: list[str] = []
+        self._wake = asyncio.Event()
+
+    def hold(self, room: str) -> None:
+        """Hear the room from now on."""
+        if room not in self._rooms:
+            self._rooms[room] = _Heard(self._now())
+            self._state.open(room)
+            self._cold[room] = None
+            self._wake.set()
+
+    def is_warm(self, room: str) -> bool:
+        heard = self._rooms.get(room)
+        return heard is not None and heard.cold_since is None
+
+    def cold_for(self, room: str) -> float:
+        """For how many seconds the room has been cold; 0 of a warm one."""
+        heard = self._rooms.get(room)
+        return 0.0 if heard is None or heard.cold_since is None else self._now() - heard.cold_since
+
+    async def warmed(self, room: str) -> None:
+        """Wait until the room is warm, but not for long."""
+        heard = self._rooms.get(room)
+        if heard is None or heard.cold_since is None:
+            return
+        waiting = asyncio.get_running_loop().create_future()
+        heard.waiting.append(waiting)
+        await asyncio.wait([waiting], timeout=WARM_SECONDS)
+
+    def deafen(self, rooms: Iterable[str]) -> None:
+        """The subscriptions of these rooms were lost."""
+        for room in rooms:
+            heard = self._rooms.get(room)
+            if heard is not None:
+                self._state.doubt(room)
+                self._cold[room] = None
+                if heard.cold_since is None:
+                    heard.cold_since = self._now()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Warm what is cold, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._cold:
+                rooms = list(self._cold)[:_AT_ONCE]
+                for room in rooms:
+                    del self._cold[room]
+                if not await self._warm(rooms):
+                    await asyncio.sleep(_RETRY_SECONDS)
+
+    async def sweep(self) -> None:
+        """Once a second: let go of rooms that nobody wants, and read a sixtieth of the others."""
+        gone = self._let_go(self._now())
+        if gone:
+            await self._store.ignore(gone)
+        if not self._round:
+            self._round = list(self._rooms)
+        share = -(-len(self._rooms) // int(REFRESH_SECONDS))
+        some, self._round = self._round[:share], self._round[share:]
+        await self._read_all([room for room in some if self.is_warm(room)])
+
+    def overdue(self, seconds: float) -> list[str]:
+        """Rooms that have been cold for so long, each once."""
+        return [room for room in self._cold if self._is_overdue(self._rooms[room], seconds)]
+
+    def __contains__(self, room: str) -> bool:
+        return room in self._rooms
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._rooms))
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def _is_overdue(self, heard: _Heard, seconds: float) -> bool:
+        was, cold_since = heard.is_overdue, heard.cold_since
+        heard.is_overdue = cold_since is not None and self._now() - cold_since > seconds
+        return heard.is_overdue and not was
+
+    def _let_go(self, now: float) -> list[str]:
+        self._left = {room: self._left.get(room, now) for room in self._rooms if not self._is_here(room)}
+        gone = [room for room, left_at in self._left.items() if now - left_at >= HOLD_SECONDS]
+        for room in gone:
+            del self._rooms[room]
+            self._cold.pop(room, None)
+            self._state.close(room)
+        return gone
+
+    async def _warm(self, rooms: list[str]) -> bool:
+        """Subscribe and read; what fails is cold still, and False."""
+        done: set[str] = set()
+        try:
+            confirmed = await self._store.listen(rooms)
+            done = await self._read_all([room for room in rooms if room in confirmed])
+        except Unreachable:
+            pass
+        self._cold.update((room, None) for room in rooms if room in self._rooms and room not in done)
+        return len(done) == len(rooms)
+
+    async def _read_all(self, rooms: list[str]) -> set[str]:
+        """Read rooms; those that were."""
+        done = set()
+        for room, snapshot in zip(rooms, await self._store.read(rooms) if rooms else (), strict=True):
+            heard = self._rooms.get(room)
+            if snapshot is not None and heard is not None:
+                done.add(room)
+                changed = self._state.read(room, snapshot, self._now())
+                # Its subscription may have been lost meanwhile.
+                was_cold = room not in self._cold and heard.cold_since is not None
+                if was_cold:
+                    self._make_warm(heard)
+                self._read(room, changed or was_cold, not was_cold)
+        return done
+
+    def _make_warm(self, heard: _Heard) -> None:
+        heard.cold_since = None
+        waiting, heard.waiting = heard.waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

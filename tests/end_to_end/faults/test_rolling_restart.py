@@ -1,0 +1,125 @@
+"""Presence processes restarted one after the other behind the real balancer, under load."""
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from backend_api.sessions.documents import HISTORY, LIVE
+from backend_api.viewers.documents import PARTS, part_of
+from tests.end_to_end.balancer import BALANCERS, Balancer
+from tests.end_to_end.crowd import ROOM, Listener, Stayer, come_and_go
+
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NOT RUN: there is no redis-server")
+
+NODES = ("presence_server-1", "presence_server-2")
+DRAINING = {"PRESENCE__DRAIN_SECONDS": "1", "PRESENCE__TRUSTED_PROXIES": '["127.0.0.1/32"]'}
+
+
+@pytest.fixture(params=[Balancer], ids=["haproxy"])
+async def cluster(programs, tmp_path, request):
+    """Two nodes with a Redis between them, a backend, the balancer in front."""
+    await programs.start_redis()
+    await asyncio.gather(
+        programs.start("backend_api"), *(programs.start("presence_server", name, **DRAINING) for name in NODES)
+    )
+    backend = programs.address("backend_api")
+    balancer = request.param(tmp_path, [programs.address(name) for name in NODES], [backend, backend])
+    yield programs, balancer
+    balancer.stop()
+
+
+async def _restart(programs, name):
+    """As an operator would: told to stop, waited for, started again on the same folder and port."""
+    child = programs.children[name]
+    await programs.stop(name)
+    assert "exited with code 0" in await child.ended()
+    await programs.start("presence_server", name, **DRAINING)
+
+
+async def _until_all_are_back(stayers, listeners):
+    async with asyncio.timeout(15):
+        while not all(one.is_counted for one in stayers) or not all(one.client.connected for one in listeners):
+            await asyncio.sleep(0.02)
+
+
+async def _documents(programs, collection):
+    client = AsyncMongoClient(programs.mongo_url)
+    try:
+        return [document async for document in client["presence"][collection].find()]
+    finally:
+        await client.close()
+
+
+def _left_on_disk(folder):
+    """How many reports, and how many items set aside, are still in a node's queues."""
+    left = []
+    for name in ("outbox.db", "sessions.db"):
+        with closing(sqlite3.connect(folder / name)) as database:
+            left += [
+                database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("reports", "set_aside")
+            ]
+    return left
+
+
+async def _restarted(cluster, *, rounds, viewers, listeners, churners, pause_seconds):
+    """The crowd after the restarts, everybody gone and every node stopped; all that is left are the records."""
+    programs, balancer = cluster
+    stayers = [Stayer() for _ in range(viewers)]
+    tuned = [Listener(number) for number in range(listeners)]
+    for one in (*stayers, *tuned):
+        await one.open(balancer.presence)
+    passers = [asyncio.create_task(come_and_go(balancer.presence, "auction:busy", seed)) for seed in range(churners)]
+    await _until_all_are_back(stayers, tuned)
+    for number in range(rounds):
+        await _restart(programs, NODES[number % len(NODES)])
+        await _until_all_are_back(stayers, tuned)
+        await asyncio.sleep(pause_seconds)
+    for task in passers:
+        task.cancel()
+    await asyncio.gather(*passers, return_exceptions=True)
+    await asyncio.gather(*(one.stop() for one in tuned), *(one.close() for one in stayers))
+    for name in NODES:
+        await programs.stop(name)
+    return stayers, tuned
+
+
+async def _check_the_ledger(programs, stayers, listeners):
+    assert [_left_on_disk(programs.folder(name)) for name in NODES] == [[0, 0, 0, 0]] * len(NODES)
+    parts = [part_of(kept) for kept in await _documents(programs, PARTS) if kept["r"] == ROOM]
+    told = {epoch for one in stayers for epoch in one.epochs}
+    assert {f"{part.node}:{part.boot}" for part in parts} == told
+    stored = sum(slot.viewer_ms for part in parts for slot in part.slots.values()) / 1000
+    lived = sum(one.viewer_seconds for one in stayers)
+    assert stored == pytest.approx(lived, rel=0.03)
+    sessions = await _documents(programs, HISTORY)
+    assert await _documents(programs, LIVE) == []
+    announced = {session["sessionId"] for one in listeners for session in one.sessions}
+    assert len(announced) == len(listeners)
+    assert {session["_id"] for session in sessions} == announced
+    assert len(sessions) == len(announced)
+
+
+async def test_five_restarts_lose_nothing_that_was_acknowledged(cluster):
+    """Every node's every life has its part, viewer-seconds are those that were lived, each listener has one session."""
+    programs, _ = cluster
+    stayers, listeners = await _restarted(cluster, rounds=5, viewers=24, listeners=8, churners=4, pause_seconds=0.2)
+    await _check_the_ledger(programs, stayers, listeners)
+    assert sum(one.told_to_go for one in stayers) >= 24
+    assert max(seconds for one in stayers for seconds in one.away) < 10
+    assert all(session["resumed"] for one in listeners for session in one.sessions[1:])
+    assert sum(len(one.sessions) for one in listeners) > len(listeners)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("cluster", BALANCERS, indirect=True, ids=lambda kind: kind.program)
+async def test_five_restarts_over_several_minutes_lose_nothing(cluster):
+    """The same with a larger crowd, while minutes end and are reported in between."""
+    programs, _ = cluster
+    stayers, listeners = await _restarted(cluster, rounds=5, viewers=150, listeners=50, churners=20, pause_seconds=25)
+    await _check_the_ledger(programs, stayers, listeners)
+    assert max(seconds for one in stayers for seconds in one.away) < 10
