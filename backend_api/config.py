@@ -70,6 +70,14 @@ class TelegramSettings(Section):
     base_url: HttpUrl = "https://api.telegram.org"
 
 
+class SessionsSettings(Section):
+    """Sessions of all kinds: how long they are kept (lessons are kept for good), how fast an address may call."""
+
+    retention_days: Annotated[int, Field(ge=401, le=36_500)] = 730
+    calls_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    calls_at_once: Annotated[int, Field(ge=10)] = 600
+
+
 class ListeningSettings(Section):
     """Listening over HTTP."""
 
@@ -113,6 +121,7 @@ class BackendSettings(HttpSettings):
     places: PlacesSettings = PlacesSettings()
     viewers: ViewersSettings = ViewersSettings()
     engagement: EngagementSettings = EngagementSettings()
+    sessions: SessionsSettings = SessionsSettings()
     listening: ListeningSettings = ListeningSettings()
     telegram: TelegramSettings = TelegramSettings()
     tutoring: TutoringSettings = TutoringSettings()

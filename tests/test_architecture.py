@@ -28,7 +28,18 @@ PURE = [
     "backend_api/contract",
     *(
         f"backend_api/service/{name}.py"
-        for name in ("access", "addresses", "csv", "layers", "origins", "places", "targets", "tokens", "values")
+        for name in (
+            "access",
+            "addresses",
+            "csv",
+            "layers",
+            "limits",
+            "origins",
+            "places",
+            "targets",
+            "tokens",
+            "values",
+        )
     ),
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
@@ -37,7 +48,6 @@ PURE = [
     "backend_api/engagement/hot_hours.py",
     "backend_api/engagement/periods.py",
     "backend_api/engagement/rollups.py",
-    "backend_api/engagement/limits.py",
     "backend_api/engagement/privacy.py",
     "backend_api/engagement/retention.py",
     "backend_api/uniques.py",
@@ -45,6 +55,9 @@ PURE = [
     "backend_api/sessions/lifecycle.py",
     "backend_api/sessions/statistics.py",
     "backend_api/sessions/beats.py",
+    "backend_api/sessions/cursors.py",
+    "backend_api/sessions/pace.py",
+    "backend_api/study/lists.py",
     "backend_api/listening/rows.py",
     "backend_api/listening/reports.py",
     "backend_api/sessions/ranges.py",

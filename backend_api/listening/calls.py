@@ -6,6 +6,7 @@ from secrets import token_urlsafe
 from typing import Final, NamedTuple
 
 from backend_api.contract.session_tokens import SessionClaims, check, issue
+from backend_api.contract.sessions import Reason
 from backend_api.listening.describing import described
 from backend_api.listening.limits import GuestLimits
 from backend_api.nodes.leases import Leases
@@ -71,13 +72,19 @@ class ListeningCalls:
         return record, record.verdict.status == "active"
 
     async def end(
-        self, caller: Caller, session_id: str, token: str | None, client_seconds: int | None, address: str
+        self,
+        caller: Caller,
+        session_id: str,
+        token: str | None,
+        client_seconds: int | None,
+        address: str,
+        reason: Reason = "stop",
     ) -> Record:
-        """The ended session; the same answer every time."""
+        """The ended session; the same answer every time. With `disconnect` it may go on within the grace."""
         record = await self._theirs(caller, session_id, token)
         self._limits.over(address, session_id)
         if record.verdict.status == "active":
-            over = beats.ended(record.session, self._now(), "stop", client_seconds)
+            over = beats.ended(record.session, self._now(), reason, client_seconds)
         else:
             over = replace(record.session, client_seconds=client_seconds)
         (record,) = await self._store.merge([over])

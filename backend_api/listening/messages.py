@@ -7,7 +7,7 @@ from pydantic import Field
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.session_tokens import MAX_TOKEN_LENGTH
 from backend_api.contract.sessions import ListenerId, Quality
-from backend_api.contract.wire import Lenient, Timestamp, Wire, at
+from backend_api.contract.wire import ADVISORY, Lenient, Timestamp, Wire, at
 from backend_api.listening.rows import Row
 from backend_api.sessions.documents import Record
 from backend_api.sessions.ranges import Period, RangeQuery, Zone
@@ -44,10 +44,11 @@ class BeatBody(Wire):
 
 
 class EndBody(Lenient):
-    """An end, as a beacon sends it."""
+    """An end, as a beacon sends it; `pageClose` where the page closed, perhaps to be reloaded."""
 
-    duration_seconds: ClientSeconds | None = None
+    duration_seconds: Annotated[ClientSeconds | None, ADVISORY] = None
     session_token: SessionToken | None = None
+    reason: Annotated[str | None, ADVISORY] = None
 
 
 class Ended(Wire):

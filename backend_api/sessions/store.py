@@ -6,12 +6,13 @@ two, and again for a repetition: what it does must be idempotent.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from backend_api.contract.sessions import SessionKind
+from backend_api.contract.sessions import TIMINGS, SessionKind
 from backend_api.db import Document, Mongo
 from backend_api.nodes.leases import Leases
 from backend_api.service.errors import Unavailable
@@ -24,7 +25,7 @@ from backend_api.sessions.documents import (
     session_of,
     verdict_of,
 )
-from backend_api.sessions.lifecycle import Session, judge, merged
+from backend_api.sessions.lifecycle import Session, continued, judge, merged
 
 Hook = Callable[[Record], Awaitable[None]]
 Known = Callable[[], Awaitable[Leases]]
@@ -54,7 +55,10 @@ class SessionStore:
         return Record(session, judge(session, await self._leases(), self._now()))
 
     async def merge(self, reported: Iterable[Session]) -> list[Record]:
-        """Add what is reported, in any order and number; durable when this returns. One record per session."""
+        """Add what is reported, in any order and number; durable when this returns. One record per session.
+
+        What went on after a session was stopped is kept as the session that continues it.
+        """
         by_id: dict[str, Session] = {}
         for session in reported:
             by_id[session.id] = merged(by_id.get(session.id), session)
@@ -62,7 +66,11 @@ class SessionStore:
 
         async def one(session: Session) -> Record:
             async with gate:
-                return await self._merge(session, leases)
+                record = await self._merge(session, leases)
+                rest = continued(record.session)
+                while rest is not None:
+                    rest = continued((await self._merge(rest, leases)).session)
+                return record
 
         return list(await asyncio.gather(*map(one, by_id.values())))
 
@@ -71,6 +79,11 @@ class SessionStore:
         leases, now = await self._leases(), self._now()
         sessions = [session_of(kept) async for kept in self._live.find(facts) if kept["k"] == kind]
         return [Record(session, judge(session, leases, now)) for session in sessions]
+
+    async def live_by_kind(self) -> dict[SessionKind, int]:
+        """How many sessions of each kind no sweep has ended yet."""
+        found = Counter([kept["k"] async for kept in self._live.find({}, {"k": 1})])
+        return {kind: found[kind] for kind in TIMINGS}
 
     async def each_active(self, kind: SessionKind) -> AsyncIterator[Session]:
         """Every active session of a kind, for the sweep."""

@@ -124,6 +124,8 @@ _FIGURES: dict[str, Any] = dict.fromkeys(
         "studentId",
         "studentName",
         "sessionStatus",
+        "sessionEndedAt",
+        "endReason",
         "durationSeconds",
         "corrections.seconds",
         "at",

@@ -47,11 +47,13 @@ def build(settings: Root, mongo: Mongo, now: Callable[[], float]) -> Tutoring:
     public_url = backend.public_url or f"http://{backend.host}:{backend.port}"
     maker = LinkMaker(link_secrets(settings.internal.keys().values()), public_url)
     lessons, register = LessonStore(mongo), People(mongo)
-    watch = Watch(SessionStore(mongo, nodes.leases, now), nodes, now)
+    sessions = SessionStore(mongo, nodes.leases, now)
+    watch = Watch(sessions, nodes, now, timeout_seconds=rules.timeout_seconds)
     outbound = Deliveries(lessons, notifier(settings), maker)
-    tracking = Tracking(lessons, watch, maker, now, timeout_seconds=rules.timeout_seconds)
     statements = Months(mongo, lessons, backend.timezone, now)
-    services = (lessons, register, rules, tracking, statements, Links(lessons, register, outbound, maker, rules), maker)
+    tracking = Tracking(lessons, statements, watch, maker, now, timeout_seconds=rules.timeout_seconds)
+    links = Links(lessons, register, outbound, maker, rules)
+    services = (lessons, register, rules, tracking, statements, links, maker, sessions)
 
     async def send_due() -> None:
         await outbound.send_due(now())

@@ -10,8 +10,11 @@ from backend_api.contract.session_tokens import SessionClaims
 from backend_api.contract.sessions import DELIBERATE, LEFT, TIMINGS, IntervalReport, Quality, Reason
 from backend_api.contract.wire import at as moment
 
-REMEMBER_SECONDS = 3600.0
+REMEMBER_SECONDS = 24 * 3600.0
 """How long the end of a session is remembered here, to tell a resumption from a new session."""
+REMEMBER_AT_LEAST_SECONDS = 3600.0
+REMEMBER_MOST = 100_000
+"""With more ends than this, those are forgotten sooner that nobody comes back to any more, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Intervals:
             del self._sockets_of[session_id]
         known = self._ends.get(session_id)
         if known is None or known.reason not in DELIBERATE:
+            self._ends.pop(session_id, None)
             self._ends[session_id] = _End(end_at, reason)
         return self._report(self._newer(interval, now), end_at, closed=reason)
 
@@ -125,9 +129,13 @@ class Intervals:
 
     def forget(self, now: float) -> None:
         """Drop what no client can come back to."""
-        old = [session_id for session_id, end in self._ends.items() if now - end.at > REMEMBER_SECONDS]
-        for session_id in old:
+        spare = len(self._ends) - REMEMBER_MOST
+        for session_id, end in list(self._ends.items()):
+            kept_seconds = REMEMBER_AT_LEAST_SECONDS if spare > 0 else REMEMBER_SECONDS
+            if now - end.at <= kept_seconds:
+                return  # They are in the order of their ends, give or take seconds.
             del self._ends[session_id]
+            spare -= 1
 
     def __len__(self) -> int:
         return len(self._open)

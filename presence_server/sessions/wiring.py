@@ -38,8 +38,8 @@ class Carrying:
         self._settings = settings
         self._clock = clock
         self._intervals = Intervals(settings.presence.node or folder.node(), clock.boot)
-        self._outbox = outbox
-        self._courier = Courier(outbox, client.post_report, SENDS_PER_SECOND)
+        self.outbox = outbox
+        self.courier = Courier(outbox, client.post_report, SENDS_PER_SECOND)
         journal = Journal(folder.path / "intervals.log")
         self.reports = SessionReports(self._intervals, clock, journal, outbox, client.post_report)
         self.namespaces: list[SessionSockets] = []
@@ -74,7 +74,7 @@ class Carrying:
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside: filing, sending, the lease, what falls due."""
-        return [self.reports.run(), self._courier.run(), self.reports.beat_for_ever(), self._tick()]
+        return [self.reports.run(), self.courier.run(), self.reports.beat_for_ever(), self._tick()]
 
     def drain(self) -> None:
         """It is the server that closes from here on."""
@@ -87,12 +87,12 @@ class Carrying:
 
     async def send(self) -> None:
         """An attempt to bring them to the backend, and a last lease."""
-        await self._courier.empty()
+        await self.courier.empty()
         await self.reports.beat()
 
     async def check(self) -> str | None:
         """For readiness: why sessions cannot be kept."""
-        return self._outbox.trouble
+        return self.outbox.trouble
 
     def __len__(self) -> int:
         return len(self._intervals)

@@ -40,6 +40,44 @@ async def test_a_guest_starts_beats_and_ends_with_the_token(api, clock):
     assert (status, problem["session"]["id"]) == (409, session["id"])
 
 
+@pytest.mark.parametrize("odd", ["-1", '"x"', "1e400", "null", "{}"])
+async def test_what_a_page_believes_never_keeps_a_session_on(api, clock, odd):
+    """A beacon's odd number is passed over, its end counts."""
+    session = await started(api)
+    clock.at += 100
+    text = f'{{"sessionToken": "{session["sessionToken"]}", "durationSeconds": {odd}}}'
+    ended = await api.data("POST", f"/listening-sessions/{session['id']}/end", headers=GUEST, text=text)
+    assert (ended["status"], ended["durationSeconds"]) == ("completed", 100)
+
+
+async def test_completed_ends_a_session_once(api, clock):
+    """On one that is over it is a conflict, with the record."""
+    session = await started(api)
+    path = f"/listening-sessions/{session['id']}"
+    body = {"sessionToken": session["sessionToken"], "status": "completed"}
+    clock.at += 60
+    assert (await api.data("PATCH", path, body, headers=GUEST))["durationSeconds"] == 60
+    status, problem = await api("PATCH", path, body, headers=GUEST)
+    assert (status, problem["session"]["durationSeconds"]) == (409, 60)
+
+
+async def test_over_http_a_reload_goes_on_with_its_session(api, clock):
+    """A page that closes may be back within fifteen seconds; after that it is a new one."""
+    session = await started(api)
+    path, token = f"/listening-sessions/{session['id']}", {"sessionToken": session["sessionToken"]}
+    closing = json.dumps(token | {"reason": "pageClose"})
+    clock.at += 60
+    await api.data("POST", f"{path}/end", headers=GUEST, text=closing)
+    clock.at += 10
+    assert (await api.data("PATCH", path, token, headers=GUEST))["status"] == "active"
+    clock.at += 30
+    await api.data("POST", f"{path}/end", headers=GUEST, text=closing)
+    clock.at += 20
+    await api.lease()
+    status, problem = await api("PATCH", path, token, headers=GUEST)
+    assert (status, problem["session"]["status"], problem["session"]["durationSeconds"]) == (409, "completed", 100)
+
+
 async def test_silence_is_a_timeout_at_the_last_beat(api, clock):
     """However late it is noticed: no sweep was needed, and a late beat gets 409."""
     session = await started(api)

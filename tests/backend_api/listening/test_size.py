@@ -13,7 +13,7 @@ from backend_api.listening.source import Source
 from backend_api.listening.station import Station
 from backend_api.nodes.store import NodeStore
 from backend_api.sessions.documents import HISTORY
-from backend_api.sessions.documents import INDEXES as SESSION_INDEXES
+from backend_api.sessions.documents import indexes as session_indexes
 from backend_api.sessions.ranges import Range, period_range
 from backend_api.sessions.store import SessionStore
 
@@ -40,13 +40,13 @@ def ended(number: int, start: float, seconds: int, dice: random.Random) -> Docum
 async def station(open_mongo, clock):
     """A year of ten channels, its days rolled up."""
     mongo, dice = open_mongo(), random.Random(1)
-    await mongo.ensure([*SESSION_INDEXES, *INDEXES])
+    await mongo.ensure([*session_indexes(730 * 86_400, embedded=True), *INDEXES])
     begin = clock() - DAYS * DAY_SECONDS
     starts = (begin + n * DAYS * DAY_SECONDS / SESSIONS for n in range(SESSIONS))
     documents = [ended(n, start, dice.randrange(30, 7_200), dice) for n, start in enumerate(starts)]
     for at in range(0, SESSIONS, 5_000):
         await mongo[HISTORY].insert_many(documents[at : at + 5_000], ordered=False)
-    rollups = Rollups(mongo, clock)
+    rollups = Rollups(mongo, 730 * DAY_SECONDS, clock)
     source = Source(SessionStore(mongo, NodeStore(mongo, clock).leases, clock))
     days = range(int(begin // DAY_SECONDS), int(clock() // DAY_SECONDS) + 1)
     marks = [{"_id": f"c1|{day}", "channel": "c1", "day": day, "by": "x"} for day in days]
