@@ -24,23 +24,10 @@ IMPURE = {
     "time",
     "random",
 }
+PURE_SERVICES = ["access", "addresses", "csv", "layers", "limits", "origins", "places", "targets", "tokens", "values"]
 PURE = [
     "backend_api/contract",
-    *(
-        f"backend_api/service/{name}.py"
-        for name in (
-            "access",
-            "addresses",
-            "csv",
-            "layers",
-            "limits",
-            "origins",
-            "places",
-            "targets",
-            "tokens",
-            "values",
-        )  # fmt: skip
-    ),
+    *(f"backend_api/service/{name}.py" for name in PURE_SERVICES),
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
     "backend_api/engagement/analytics.py",
