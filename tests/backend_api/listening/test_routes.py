@@ -216,7 +216,7 @@ async def test_pages_follow_each_other_without_gaps(api, clock):
 
 
 async def test_guests_are_limited_by_address(api):
-    """Sixty starts a minute; then 429 with Retry-After, and users are not concerned."""
+    """Sixty starts a minute; then 429 with Retry-After. A user has a share of their own, as large."""
     for _ in range(60):
         await started(api)
     status, _ = await api("POST", "/listening-sessions", START, headers=GUEST)
