@@ -82,6 +82,7 @@ class ListeningSettings(Section):
     """Listening over HTTP."""
 
     guest_sessions_per_address: Annotated[int, Field(ge=1)] = 200
+    """The same for a user."""
     guest_starts_per_minute: Annotated[int, Field(ge=1)] = 60
 
 

@@ -37,7 +37,7 @@ from backend_api.jobs import Job
 from backend_api.listening.calls import ListeningCalls
 from backend_api.listening.channels import Channels
 from backend_api.listening.describing import Describe
-from backend_api.listening.limits import GuestLimits
+from backend_api.listening.limits import StartLimits
 from backend_api.listening.rollups import INDEXES as LISTENING_INDEXES
 from backend_api.listening.rollups import PERIOD_SECONDS, Rollups
 from backend_api.listening.routes import table as listening_table
@@ -204,7 +204,7 @@ def listening(parts: Parts) -> Feature:
     store, now, settings = _session_store(parts), parts.now, parts.settings.backend.listening
     source, rollups = Source(store), _rollups(parts)
     channels = Channels(parts.mongo, parts.settings.backend.timezone)
-    limits = GuestLimits(settings.guest_sessions_per_address, settings.guest_starts_per_minute)
+    limits = StartLimits(settings.guest_sessions_per_address, settings.guest_starts_per_minute)
     secrets = token_secrets(parts.settings.internal.keys().values())
     services = (ListeningCalls(store, secrets, limits, now), Station(source, rollups, channels), channels)
 

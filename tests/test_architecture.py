@@ -24,23 +24,10 @@ IMPURE = {
     "time",
     "random",
 }
+PURE_SERVICES = ["access", "addresses", "csv", "layers", "limits", "origins", "places", "targets", "tokens", "values"]
 PURE = [
     "backend_api/contract",
-    *(
-        f"backend_api/service/{name}.py"
-        for name in (
-            "access",
-            "addresses",
-            "csv",
-            "layers",
-            "limits",
-            "origins",
-            "places",
-            "targets",
-            "tokens",
-            "values",
-        )
-    ),
+    *(f"backend_api/service/{name}.py" for name in PURE_SERVICES),
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
     "backend_api/engagement/analytics.py",
@@ -83,9 +70,7 @@ PURE = [
     "presence_server/expiries.py",
     "presence_server/respawn.py",
     "presence_server/delivery/reports.py",
-    "presence_server/engine/deadlines.py",
     "presence_server/engine/frames.py",
-    "presence_server/engine/heartbeats.py",
     "presence_server/engine/packets.py",
 ]
 TOP_LEVEL = {

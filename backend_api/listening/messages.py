@@ -98,7 +98,10 @@ class SessionsQuery(SessionsTableQuery):
 
 
 class ListeningSession(Wire):
-    """A session as it is listed. `difference_seconds`: what the client claims beyond what was measured."""
+    """A session as it is listed. `difference_seconds`: what the client claims beyond what was measured.
+
+    `counted_seconds`: what of it the totals of the range count, None where no range was asked for.
+    """
 
     id: str
     user_id: str | None
@@ -109,6 +112,7 @@ class ListeningSession(Wire):
     start_time: Timestamp
     end_time: Timestamp | None
     duration_seconds: int
+    counted_seconds: int | None
     client_duration_seconds: int | None
     difference_seconds: int | None
     status: Status
@@ -125,7 +129,7 @@ class SessionPage(Wire):
     next_cursor: str | None
 
 
-def listed(row: Row) -> ListeningSession:
+def listed(row: Row, counted_seconds: int | None = None) -> ListeningSession:
     facts, claimed = row.facts, row.client_seconds
     return ListeningSession.model_validate(
         {
@@ -138,6 +142,7 @@ def listed(row: Row) -> ListeningSession:
             "start_time": at(row.start_at),
             "end_time": None if row.end_at is None else at(row.end_at),
             "duration_seconds": row.seconds,
+            "counted_seconds": counted_seconds,
             "client_duration_seconds": claimed,
             "difference_seconds": None if claimed is None else claimed - row.seconds,
             "status": row.status,

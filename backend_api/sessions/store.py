@@ -26,6 +26,7 @@ from backend_api.sessions.documents import (
     verdict_of,
 )
 from backend_api.sessions.lifecycle import Session, continued, judge, merged
+from backend_api.sessions.windows import backwards
 
 Hook = Callable[[Record], Awaitable[None]]
 Known = Callable[[], Awaitable[Leases]]
@@ -114,17 +115,21 @@ class SessionStore:
         without: Sequence[str] = (),
     ) -> list[Document]:
         """As `ended`, latest first, about `limit` of them, those that sort before (start, id) `before`."""
-        started: dict[str, Any] = {"$gte": start_at, "$lt" if before is None else "$lte": end_at}
-        wanted = {fact: value, "start": started}
         fields = dict.fromkeys(without, 0) if without else None
         found: list[Document] = []
-        async for kept in self._history.find(wanted, fields).sort([(fact, -1), ("start", -1)]):
-            # Those that began in the same moment are in no order: all of them or none.
-            if len(found) >= limit and kept["start"] != found[-1]["start"]:
+        for low, high in backwards(start_at, end_at):
+            # Whatever began in the moment at which the page before ended may belong to this one.
+            is_last = before is not None and high == end_at
+            wanted = {fact: value, "start": {"$gte": low, "$lte" if is_last else "$lt": high}}
+            async for kept in self._history.find(wanted, fields).sort([(fact, -1), ("start", -1)]):
+                # Those that began in the same moment are in no order: all of them or none.
+                if len(found) >= limit and kept["start"] != found[-1]["start"]:
+                    return found
+                is_wanted = kept["k"] == kind and status in (None, kept["status"])
+                if is_wanted and (before is None or (kept["start"], kept["_id"]) < before):
+                    found.append(kept)
+            if len(found) >= limit:
                 break
-            is_wanted = kept["k"] == kind and status in (None, kept["status"])
-            if is_wanted and (before is None or (kept["start"], kept["_id"]) < before):
-                found.append(kept)
         return found
 
     async def _merge(self, reported: Session, leases: Leases) -> Record:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from backend_api.contract.sessions import TIMINGS, Reason
-from backend_api.service.errors import NotFound
+from backend_api.service.errors import NotFound, TooManyRequests
 from backend_api.sessions import beats
 from backend_api.sessions.documents import Record, session_of, verdict_of
 from backend_api.sessions.lifecycle import HTTP_NODE, Session
@@ -20,6 +20,8 @@ from backend_api.study.store import StudyStore
 
 LONGEST_SECONDS = TIMINGS["study"].max_seconds or 0.0
 """How long before a range a session may have begun that still lies in it; how long an end is waited for."""
+CALLS_AT_ONCE = 20
+"""So many calls a user may be in; each is asked about at the provider."""
 BEATING_AFTER_SECONDS = 30.0
 """Who is heard again so long after a start sends beats; a start that is only repeated at once is no beat."""
 
@@ -45,10 +47,11 @@ class StudyTracking:
         return call_id.removeprefix(self._prefix)
 
     async def start(self, user_id: str, call_id: str) -> Row:
-        """The user's active session in this call; a new one where there is none."""
+        """The user's active session in this call, else a new one. TooManyRequests for too many calls at once."""
         call_id, now = self.short(call_id), self._now()
         active = await self._active_in(user_id, call_id)
         if active is None:
+            await self._check_share(user_id)
             session = beats.started(token_urlsafe(16), "study", {"user": user_id, "call": call_id}, now)
         else:
             session = beats.beaten(active.session, now)
@@ -144,6 +147,11 @@ class StudyTracking:
         session, verdict = record
         user_id, call_id = session.fact("user") or "", self.short(session.fact("call") or "")
         return Measured(session.id, user_id, call_id, session.started_at, verdict.end_at, verdict.pieces)
+
+    async def _check_share(self, user_id: str) -> None:
+        found = await self._sessions.active("study", user=user_id)
+        if sum(record.verdict.status == "active" for record in found) >= CALLS_AT_ONCE:
+            raise TooManyRequests(f"More than {CALLS_AT_ONCE} calls at once.", retry_after_seconds=60)
 
     async def _active_in(self, user_id: str, call_id: str) -> Record | None:
         for record in await self._sessions.active("study", user=user_id):

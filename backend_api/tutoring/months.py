@@ -110,7 +110,8 @@ class Months:
 
     async def _freeze(self, month: str) -> bool:
         """False, and nothing frozen, where a lesson of the month goes on, or may."""
-        found = await self._read(month, None)
+        wanted = Filter(*month_range(month, self._zone))
+        found = [document async for document in self._store.raw_figures(wanted)]
         if any(self._may_change(document) for document in found):
             return False
         by_teacher: dict[str, list[Document]] = defaultdict(list)
@@ -172,9 +173,7 @@ def _lines_of(documents: Iterable[Document]) -> list[StatementLine]:
 def _billable(document: Document, terms: _TermsBook) -> Billable:
     sold = document["terms"]
     return Billable(
-        document["_id"],
         document["teacherId"],
-        document["at"].timestamp(),
         counted_seconds(document) or 0,
         None if sold is None else terms.read(sold),
     )

@@ -151,7 +151,8 @@ async def end_session(
     *, body: EndTracked, caller: Caller, address: str, now: float, tracking: Tracking, pace: CallPace
 ) -> LessonState:
     pace.check(caller, address, now)
-    reason: Literal["button", "pageClose"] = "pageClose" if body.reason == "pageClose" else "button"
+    # Only the button's end is for good; whatever else a page says, it may be back.
+    reason: Literal["button", "pageClose"] = "button" if body.reason in (None, "button") else "pageClose"
     return _state(await tracking.end(body.token, Claimed(reason, body.duration)), now)
 
 

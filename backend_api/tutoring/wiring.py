@@ -24,6 +24,7 @@ SWEEP_SECONDS = 20.0
 """It also brings presence up to date for those who look; a lesson costs it one read, and a write while it is on."""
 DELIVERY_SECONDS = 2.0
 CLOSING_SECONDS = 900.0
+PACKING_SECONDS = 60.0
 INDEXES: Sequence[Index] = (*people.INDEXES, *store.INDEXES, *months.INDEXES)
 
 
@@ -46,7 +47,7 @@ def build(settings: Root, mongo: Mongo, now: Callable[[], float]) -> Tutoring:
     )
     public_url = backend.public_url or f"http://{backend.host}:{backend.port}"
     maker = LinkMaker(link_secrets(settings.internal.keys().values()), public_url)
-    lessons, register = LessonStore(mongo), People(mongo)
+    lessons, register = LessonStore(mongo, now), People(mongo)
     sessions = SessionStore(mongo, nodes.leases, now)
     watch = Watch(sessions, nodes, now, timeout_seconds=rules.timeout_seconds)
     outbound = Deliveries(lessons, notifier(settings), maker)
@@ -65,6 +66,7 @@ def build(settings: Root, mongo: Mongo, now: Callable[[], float]) -> Tutoring:
         Job("tutoring-deliveries", DELIVERY_SECONDS, send_due),
         Job("tutoring-sweep", SWEEP_SECONDS, sweep),
         Job("tutoring-months", CLOSING_SECONDS, statements.close_due),
+        Job("tutoring-days", PACKING_SECONDS, lessons.pack),
     )
     return Tutoring(tracking, services, jobs)
 

@@ -45,6 +45,7 @@ class Intervals:
     _open: dict[str, Open] = field(default_factory=dict)
     _sockets_of: dict[str, set[str]] = field(default_factory=dict)
     _ends: dict[str, _End] = field(default_factory=dict)
+    _unreported: set[str] = field(default_factory=set)
 
     def may_resume(self, session: SessionClaims, now: float) -> bool:
         """Whether a socket that shows this session's token goes on with it, as far as this node can know."""
@@ -94,6 +95,14 @@ class Intervals:
         stalls, reconnects = known.buffering + more.buffering, known.reconnects + more.reconnects
         quality = Quality(buffering=stalls, reconnects=reconnects, bitrate=bitrate)
         self._open[socket] = replace(interval, quality=quality)
+        self._unreported.add(socket)
+
+    def news(self, now: float) -> list[IntervalReport]:
+        """The open intervals whose quality changed since the last time: a stall is seen while one listens on."""
+        changed, self._unreported = self._unreported & self._open.keys(), set()
+        for socket in changed:
+            self._open[socket] = self._newer(self._open[socket], now)
+        return [self._report(self._open[socket], now) for socket in sorted(changed)]
 
     def again(self, now: float) -> list[IntervalReport]:
         """Every open interval, for a backend that had taken this node for dead."""

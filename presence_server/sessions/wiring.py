@@ -1,6 +1,7 @@
 """The part of this program that carries sessions, put together: from the socket to the backend's record of it."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +30,9 @@ from presence_server.sessions.sessions import Floor, SessionSockets
 
 SENDS_PER_SECOND = 100.0
 """Reports of sessions are small and have a queue of their own: viewer history never delays them."""
+
+NEWS_SECONDS = 15
+"""How soon the quality of a session that goes on is reported."""
 
 
 class Carrying:
@@ -98,8 +102,11 @@ class Carrying:
         return len(self._intervals)
 
     async def _tick(self) -> None:
-        while True:
+        for second in itertools.count(1):
             await asyncio.sleep(1)
+            if second % NEWS_SECONDS == 0:
+                for report in self._intervals.news(self._clock.now()):
+                    self.reports.add(report)
             for namespace in self.namespaces:
                 namespace.tick()
             if self._teller is not None:

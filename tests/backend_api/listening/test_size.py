@@ -2,11 +2,13 @@
 
 import random
 import time
+from functools import partial
 
 import pytest
 
 from backend_api.contract.sessions import Quality
 from backend_api.db import Document
+from backend_api.listening import lists
 from backend_api.listening.channels import Channels
 from backend_api.listening.rollups import DAY_SECONDS, INDEXES, MARKS, Rollups
 from backend_api.listening.source import Source
@@ -72,10 +74,15 @@ async def test_reports_answer_in_well_under_a_second(station, clock):
     now = clock()
     zone = period_range("today", now, await station.zone("c1", "UTC")).zone
     month = Range(int(now) - 30 * DAY_SECONDS, int(now), zone)
+    year = Range(int(now) - 365 * DAY_SECONDS, int(now), zone)
+    shown = partial(lists.page, station.source, "channel", "c1")
     took = {
         "month": await seconds_of(lambda: station.listening_time("c1", "month", "UTC", now)),
         "all time": await seconds_of(lambda: station.listening_time("c1", "all_time", "UTC", now)),
         "listeners, 30 days": await seconds_of(lambda: station.listeners("c1", month)),
+        "listeners, a year": await seconds_of(lambda: station.listeners("c1", year)),
+        "list of 20, a year": await seconds_of(lambda: shown(year, "all", 20, None)),
+        "list of 500, a year": await seconds_of(lambda: shown(year, "all", 500, None)),
     }
     print(", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in took.items()))
     assert max(took.values()) < 1.0, took

@@ -286,6 +286,17 @@ async def test_a_calls_duration_is_the_same_for_all(api):
     assert (await api.data("GET", "/api/study-sessions/calls/c9"))["durationSeconds"] == 3_600
 
 
+async def test_a_user_is_in_so_many_calls_at_once_and_no_more(api):
+    """Each is asked about at the provider; whoever leaves one may enter another."""
+    for number in range(20):
+        await track(api, "start", call=f"c{number}")
+    body = {"userId": "ann", "callId": "one-more", "action": "start"}
+    assert (await api("POST", TRACK, body, claims=ANN))[0] == 429
+    await track(api, "start", call="c3")
+    await track(api, "end", call="c3")
+    assert (await api("POST", TRACK, body, claims=ANN))[0] == 200
+
+
 async def test_the_list_has_pages_and_a_table(api):
     """Every session once, newest first; the table holds the same rows."""
     for number in range(5):
