@@ -5,6 +5,7 @@ lessons, whose times are the server's own while they happen. It adds what is mis
 Only `scripts/seed_demo` does this.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from backend_api.contract.snapshots import RoomPart
 from backend_api.db import Mongo, upsert
 from backend_api.service.errors import ConfigError
+from backend_api.tutoring.days import LessonDays
 from backend_api.tutoring.lesson import Lesson
 from backend_api.tutoring.months import MONTHS, STATEMENTS
 from backend_api.tutoring.store import LessonStore
@@ -43,8 +45,12 @@ class Backfill:
 
     async def add_lesson(self, lesson: Lesson) -> bool:
         """Whether it was missing."""
+        store, days = LessonStore(self._mongo, time.time), LessonDays(self._mongo, time.time)
+        if await store.exists(lesson.id):
+            return False
+        await days.mark(lesson.began_or_sent_at)
         try:
-            await LessonStore(self._mongo).add(lesson)
+            await store.add(lesson)
         except DuplicateKeyError:
             return False
         return True

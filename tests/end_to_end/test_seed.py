@@ -8,12 +8,14 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from scripts.stack import keyring
 from scripts.stack.seed_data import COUNTRIES
 from scripts.stack.tokens import mint
 from tests.end_to_end.running import ROOT
 
-DAYS = 4
+DAYS = 5
 
 
 def run_script(stack, module, *options):
@@ -40,6 +42,7 @@ def until(condition, seconds=60):
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(600)
 def test_every_page_has_something_to_show_and_seeding_again_adds_nothing(start_stack):
     """Rooms beyond the days of minutes, listening, lessons and their statement, study time, countries."""
     stack = start_stack().wait_ready()
