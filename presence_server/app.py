@@ -42,11 +42,13 @@ from presence_server.presence.memory import MemoryPresence
 from presence_server.presence.redis import RedisPresence
 from presence_server.presence.store import Store
 from presence_server.rooms import CountChange, RoomCounter
+from presence_server.sessions.metrics import SessionsCollector
 from presence_server.sessions.wiring import Carrying, carrying
 from presence_server.viewers import Rules, Viewers
 
 log = structlog.get_logger(__name__)
 
+DAY_SECONDS = 86_400.0
 LAST_SENDS_SECONDS = 5.0
 """How long a shutdown tries to bring the last reports to the backend; what is left waits on the disk."""
 
@@ -118,7 +120,8 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         live = _count(settings, clock, keys, counter, shared, history.recorder, sessions)
         troubles = {"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)}
         health = Health({**troubles, "sessions": sessions.check}, degraded={"redis": shared.trouble})
-        app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
+        identify = Identify(settings.internal, settings.auth, keys)
+        app = _application(settings, live, history, sessions, health, identify)
         # 5. The port.
         url = await _listen(live.engine, app, own)
         # 6. The background, once there is something to do for it.
@@ -182,7 +185,12 @@ async def _remember(
         raise StartError(f"the outbox cannot be opened: {error.reason}") from None
     node = own.node or folder.node()
     recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox, shared.roster)
-    return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
+    # A day less than the backend keeps parts: it packs their hours while all parts of them are there.
+    taken_for_seconds = (settings.backend.viewers.part_retention_days - 1) * DAY_SECONDS
+    courier = Courier(
+        outbox, client.post_report, own.outbox.sends_per_second, taken_for_seconds=taken_for_seconds, now=clock.now
+    )
+    return _History(outbox, courier, recorder)
 
 
 async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock) -> Carrying:
@@ -226,11 +234,14 @@ def _count(
     return _Live(engine, viewers, counter, broadcaster, shared)
 
 
-def _application(settings: Root, live: _Live, history: _History, health: Health, identify: Identify) -> web.Application:
+def _application(
+    settings: Root, live: _Live, history: _History, sessions: Carrying, health: Health, identify: Identify
+) -> web.Application:
     own, metrics = settings.presence, Metrics()
     metrics.registry.register(
         PresenceCollector(live.counter, live.shared, history.outbox, history.courier, history.recorder)
     )
+    metrics.registry.register(SessionsCollector(sessions))
     app = build_app(
         documented("Presence server", version(DISTRIBUTION), [health_table(health, metrics), http.table]),
         identify=identify,
