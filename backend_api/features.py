@@ -17,6 +17,7 @@ from backend_api.contract.sessions import SessionKind
 from backend_api.db import Index, Mongo
 from backend_api.engagement.admin_routes import table as upkeep_table
 from backend_api.engagement.catalogue import Catalogue
+from backend_api.engagement.catalogue_routes import table as catalogue_table
 from backend_api.engagement.dashboards import Dashboards
 from backend_api.engagement.documents import indexes as engagement_indexes
 from backend_api.engagement.folding import Folder
@@ -143,8 +144,13 @@ def engagement(parts: Parts) -> Feature:
 
 
 def engagement_upkeep(_parts: Parts) -> Feature:
-    """The catalogue, rebuilding and auditing, on the services of `engagement`."""
+    """Rebuilding and auditing, on the services of `engagement`."""
     return Feature(upkeep_table)
+
+
+def engagement_catalogue(_parts: Parts) -> Feature:
+    """What tracks, artists and playlists are called, on the services of `engagement`."""
+    return Feature(catalogue_table)
 
 
 def pages(parts: Parts) -> Feature:
@@ -231,6 +237,7 @@ FEATURES: Sequence[Callable[[Parts], Feature]] = (
     viewers,
     engagement,
     engagement_upkeep,
+    engagement_catalogue,
     nodes,
     sessions,
     listening,

@@ -72,6 +72,7 @@ PURE = [
     "presence_server/delivery/reports.py",
     "presence_server/engine/frames.py",
     "presence_server/engine/packets.py",
+    *(f"scripts/scale/{name}.py" for name in ("costs", "load", "model", "plan")),
 ]
 TOP_LEVEL = {
     "pyproject.toml", "presence_server", "backend_api", "scripts", "tests", "config.example.toml", "README.md",

@@ -4,7 +4,18 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, StrictBool, StringConstraints, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StringConstraints,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.wire import Lenient, Timestamp, Wire, at
@@ -35,7 +46,11 @@ def _from_milliseconds(value: Any) -> Any:
     return value
 
 
-DeviceTime = Annotated[AwareDatetime, BeforeValidator(_from_milliseconds)]
+DeviceTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_from_milliseconds),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]}),
+]
 """A moment by the device's clock: RFC 3339, or epoch milliseconds."""
 
 EventId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:~-]{1,64}$", strict=True)]
@@ -112,13 +127,23 @@ AnyEvent = Play | PlayEnd | Like | Save | Share | Download
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
 
 
+class _DocumentedAsEvent:
+    """What is sent is read one by one, so that a wrong one does not lose the others; this tells what it should be."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(EVENT.core_schema)
+
+
+SentEvent = Annotated[Any, _DocumentedAsEvent()]
+
+
 class Envelope(Lenient):
     """A batch as an object. `sent_at` is by the device's clock; `token` is for beacons, which carry no headers."""
 
     sent_at: DeviceTime | None = None
     token: Annotated[str, Field(max_length=8_192)] | None = None
     consent: StrictBool | None = None
-    events: Annotated[list[Any], Field(max_length=MAX_EVENTS)]
+    events: Annotated[list[SentEvent], Field(max_length=MAX_EVENTS)]
 
 
 class Rejected(Wire):

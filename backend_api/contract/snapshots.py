@@ -21,7 +21,11 @@ Node = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 class Slot(NamedTuple):
-    """What one node knows of one room in one 5-second slot; counts are connections."""
+    """What one node knows of one room in one 5-second slot; counts are connections.
+
+    `low` and `high` are those of the time that the node held the room. `first` is the level before the slot: 0, and
+    `heldSeconds` less than the slot's, where the room came to the node in it. Nothing held: the node had nobody.
+    """
 
     number: Annotated[int, Field(ge=0, lt=SLOTS_PER_MINUTE, strict=True)]
     first: Count
@@ -35,7 +39,8 @@ class Slot(NamedTuple):
 def _fault_of(slot: Slot) -> str | None:
     """What contradicts itself in a slot. Both its times were rounded to milliseconds."""
     slack = 0.001 * (slot.high + 1)
-    if not slot.low <= min(slot.first, slot.last) <= max(slot.first, slot.last) <= slot.high:
+    first = slot.first if slot.first or slot.held_seconds == SLOT_SECONDS else slot.last
+    if not slot.low <= min(first, slot.last) <= max(first, slot.last) <= slot.high:
         return "first and last must lie between low and high"
     if not slot.low * slot.held_seconds - slack <= slot.viewer_seconds <= slot.high * slot.held_seconds + slack:
         return "viewerSeconds must lie between low and high times heldSeconds"

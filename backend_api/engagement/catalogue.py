@@ -1,7 +1,7 @@
 """What tracks, artists and playlists are called, and whose they are, as the host application tells. Counts nothing."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from backend_api.engagement.documents import ARTISTS, PLAYLISTS, TRACKS
 from backend_api.engagement.raw import chunks
 
 MAX_REMEMBERED = 100_000
+PAGE = 500
 
 
 class Playlist(NamedTuple):
@@ -69,11 +70,11 @@ class Catalogue:
     async def all_tracks(self) -> list[str]:
         return [document["_id"] async for document in self._tracks.find({}, {"_id": 1})]
 
-    async def listed(self, artist: str | None, limit: int) -> list[NamedTrack]:
-        """Tracks with their names, of one artist or of all."""
-        query = {} if artist is None else {"artistId": artist}
+    async def listed(self, artist: str | None, after: str, limit: int) -> list[NamedTrack]:
+        """Tracks with their names, of one artist or of all, in the order of their ids, after one."""
+        query: Document = {"_id": {"$gt": after}} | ({} if artist is None else {"artistId": artist})
         fields = {"artistId": 1, "title": 1, "durationSeconds": 1}
-        documents = await self._tracks.find(query, fields).limit(limit).to_list(None)
+        documents = await self._tracks.find(query, fields).sort("_id", 1).limit(limit).to_list(None)
         return [
             NamedTrack(
                 track_id=document["_id"],
@@ -91,13 +92,29 @@ class Catalogue:
             found |= {document["_id"]: document["title"] for document in documents}
         return found
 
+    async def all_listed(self, artist: str | None) -> AsyncGenerator[NamedTrack, None]:
+        """The same, all of them."""
+        after = ""
+        while page := await self.listed(artist, after, PAGE):
+            for track in page:
+                yield track
+            after = page[-1].track_id
+
+    async def names(self, artists: Iterable[str]) -> dict[str, str]:
+        """What those artists are called that have been named."""
+        found: dict[str, str] = {}
+        for some in chunks(dict.fromkeys(artists)):
+            documents = await self._artists.find({"_id": {"$in": some}}, {"name": 1}).to_list(None)
+            found |= {document["_id"]: document["name"] for document in documents}
+        return found
+
     async def artist(self, artist: str) -> ArtistEntry | None:
         document = await self._artists.find_one({"_id": artist})
         return None if document is None else ArtistEntry(name=document["name"], image=document["image"])
 
     async def playlists_of(self, owner: str, limit: int) -> list[Playlist]:
         documents = await self._playlists.find({"ownerId": owner}).limit(limit).to_list(None)
-        return [Playlist(document["_id"], document["title"], len(document["trackIds"])) for document in documents]
+        return [Playlist(document["_id"], document["title"], len(set(document["trackIds"]))) for document in documents]
 
 
 def _track_update(track: str, entry: TrackEntry, former_artist: str | None) -> UpdateOne:

@@ -11,7 +11,7 @@ from backend_api.engagement.documents import Origin
 from backend_api.engagement.events import Conditions, Sender, admit, read
 from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
-from backend_api.engagement.privacy import MAX_USER_AGENT, is_bot, keyed_hash, truncated
+from backend_api.engagement.privacy import MAX_USER_AGENT, is_bot, keyed_hash, network_of, truncated
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.errors import TooManyRequests
@@ -75,12 +75,12 @@ class EventIntake:
     def _check_limit(self, arrival: Arrival, events: int) -> None:
         if arrival.is_internal:
             return
-        if wait := self._limits.take(arrival.address, events, arrival.received_at):
+        if wait := self._limits.take(network_of(arrival.address), events, arrival.received_at):
             raise TooManyRequests("This address sends too many events.", retry_after_seconds=wait)
 
     def _sender(self, arrival: Arrival) -> Sender:
         consent = self._settings.consent == "assumed" if arrival.consent is None else arrival.consent
-        robot = not arrival.is_internal and is_bot(arrival.user_agent)
+        robot = not arrival.is_internal and is_bot(arrival.user_agent[:MAX_USER_AGENT])
         return Sender(arrival.user_id, arrival.is_internal, consent, robot)
 
     def _origin(self, sender: Sender, arrival: Arrival) -> Origin:

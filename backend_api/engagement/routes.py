@@ -13,6 +13,7 @@ from backend_api.contract.events import (
     Dashboard,
     Envelope,
     Metric,
+    SentEvent,
     TimeRange,
 )
 from backend_api.contract.rooms import RoomId
@@ -31,7 +32,7 @@ MAX_BATCH_BYTES = 1024 * 1024
 
 table = RouteTable("engagement")
 
-Batch = Annotated[list[object], Field(max_length=MAX_EVENTS)] | Envelope
+Batch = Annotated[list[SentEvent], Field(max_length=MAX_EVENTS)] | Envelope
 
 
 class TrackPath(Wire):
@@ -89,7 +90,7 @@ async def take_events(
         country=places.of_request(request.remote or "", request.headers, address).country,
         user_agent=request.headers.get("User-Agent", ""),
         user_id=user,
-        is_internal=isinstance(caller, Internal),
+        is_internal=isinstance(caller, Internal) and "admin" in caller.scopes,
         consent=False if request.headers.get("Sec-GPC") == "1" else batch.consent,
         sent_at=None if batch.sent_at is None else batch.sent_at.timestamp(),
         received_at=now,

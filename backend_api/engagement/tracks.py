@@ -162,10 +162,10 @@ class Tracks:
         pending = sum(sum(state.get("n", {}).values()) for state in states)
         return pending, min((state["at"] for state in states), default=None)
 
-    async def number_of_open_days(self) -> int:
-        """How many days of tracks are open."""
+    async def number_of_open_days(self, rebuilt: tuple[date, date] | None) -> int:
+        """How many days of tracks are open; with a range, how many of it are still to be rebuilt."""
         documents = self._collection.find(_DIRTY, {"open": 1})
-        return sum([len({day_of(bucket) for bucket in document.get("open", {})}) async for document in documents])
+        return sum([_open_days(document, rebuilt) async for document in documents])
 
     async def _read(self, track: str) -> OpenTrack:
         return open_track(await self._collection.find_one({"_id": track}, _COUNTING) or {"_id": track})
@@ -195,6 +195,13 @@ def _opening(change: Change, mark: str, now: float, today: date) -> Document:
 
 def _bucket(slot: Slot, today: date) -> str:
     return hour_bucket(slot) if is_busy(slot.day, today) else day_bucket(slot.day)
+
+
+def _open_days(document: Document, rebuilt: tuple[date, date] | None) -> int:
+    states = document.get("open", {}).items()
+    if rebuilt is None:
+        return len({day_of(bucket) for bucket, _ in states})
+    return sum("all" in state and rebuilt[0] <= day_of(bucket) <= rebuilt[1] for bucket, state in states)
 
 
 def _sealed(document: Document) -> Totals:

@@ -45,6 +45,10 @@ class Upkeep:
         self._now = now
         self._purges = purges
 
+    @property
+    def today(self) -> date:
+        return self._retention.calendar.day_of(self._now())
+
     async def audit(self, track: str) -> Audit:
         """The counters beside a recount of all raw events there are; what is older is taken as it was sealed."""
         await self._foundations.refresh()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
-ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-Id"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
 EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Request-Id"
 PREFLIGHT_SECONDS = 600
 

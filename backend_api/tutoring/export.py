@@ -10,8 +10,9 @@ from backend_api.tutoring.queries import bill, moment
 
 LESSON_COLUMNS = (
     "teacher", "student", "start", "end", "duration", "status", "package", "rate",
-    "durationSeconds", "billedFromSeconds", "billedSeconds", "amount", "seenSeconds", "clientMinutes", "endReason",
-    "rateUnit", "currency", "sent", "delivered", "startedByCreator", "correctedBy", "correctionReason", "id",
+    "durationSeconds", "billedFromSeconds", "billedSeconds", "amount", "seenSeconds", "endReason", "rateUnit",
+    "currency", "sent", "id", "delivery", "deliveryReason", "startedByCreator", "clientDurationMinutes",
+    "differenceSeconds", "correctedBy", "correctedAt", "correctionReason",
 )  # fmt: skip
 STATEMENT_COLUMNS = (
     "month", "teacherId", "teacher", "package", "version", "rate", "rateUnit", "currency", "rounding", "blockMinutes",
@@ -30,14 +31,13 @@ def statement(written: Statement) -> Csv:
 
 async def _lesson_cells(rows: AsyncIterator[Lesson]) -> AsyncGenerator[Sequence[Cell], None]:
     async for lesson in rows:
-        billed, amount, corrected_by, why = *_due(lesson), *_corrected(lesson)
         yield [
             lesson.teacher_name, lesson.student_name, moment(lesson.clicked_at), moment(lesson.ended_at),
             lesson.duration_minutes, lesson.status, *_sold(lesson.terms)[:2],
-            lesson.duration_seconds, lesson.billed_from_seconds, billed, amount,
-            lesson.seen_seconds, lesson.client_minutes, lesson.end_reason, *_sold(lesson.terms)[2:],
-            moment(lesson.sent_at), lesson.delivery.state, "yes" if lesson.started_by_creator else "no",
-            corrected_by, why, lesson.id,
+            lesson.duration_seconds, lesson.billed_from_seconds, *_due(lesson), lesson.seen_seconds, lesson.end_reason,
+            *_sold(lesson.terms)[2:], moment(lesson.sent_at), lesson.id, lesson.delivery.state, lesson.delivery.reason,
+            _yes(lesson.started_by_creator), lesson.client_minutes, lesson.client_difference_seconds,
+            *_corrected(lesson),
         ]  # fmt: skip
 
 
@@ -47,7 +47,7 @@ async def _statement_cells(written: Statement) -> AsyncGenerator[Sequence[Cell],
             written.month, line.teacher_id, line.teacher_name, line.package_name, line.package_version, line.rate,
             line.rate_unit, line.currency, line.rounding, line.block_minutes, line.minimum_minutes, line.sessions,
             line.measured_seconds, line.billed_minutes, line.billed_units, line.amount,
-            "yes" if written.closed else "no",
+            _yes(written.closed),
         ]  # fmt: skip
     for currency, amount in written.totals.items():
         total: list[Cell] = [None] * len(STATEMENT_COLUMNS)
@@ -61,9 +61,16 @@ def _due(lesson: Lesson) -> tuple[Cell, Cell]:
     return (None, None) if due is None else (due.billed_seconds, due.amount)
 
 
-def _corrected(lesson: Lesson) -> tuple[Cell, Cell]:
-    """Who corrected it last, and why."""
-    return (lesson.corrections[-1].by, lesson.corrections[-1].reason) if lesson.corrections else (None, None)
+def _corrected(lesson: Lesson) -> tuple[Cell, Cell, Cell]:
+    """By whom, when and why the duration was corrected last."""
+    if not lesson.corrections:
+        return None, None, None
+    last = lesson.corrections[-1]
+    return last.by, moment(last.at), last.reason
+
+
+def _yes(fact: bool) -> Cell:
+    return "yes" if fact else "no"
 
 
 def _sold(terms: SoldTerms | None) -> tuple[Cell, Cell, Cell, Cell]:

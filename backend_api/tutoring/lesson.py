@@ -110,6 +110,13 @@ class Lesson(_Stored):
         """What billing starts from: the last correction, else the measured duration."""
         return self.corrections[-1].seconds if self.corrections else self.duration_seconds or 0
 
+    @property
+    def client_difference_seconds(self) -> int | None:
+        """How much longer the page believed the lesson to be than it was measured; None while either is unknown."""
+        if self.client_minutes is None or self.duration_seconds is None:
+            return None
+        return round(self.client_minutes * 60) - self.duration_seconds
+
     def with_(self, **changes: object) -> "Lesson":
         return self.model_copy(update=changes)
 
@@ -200,11 +207,13 @@ def observed(
 
 
 def corrected(lesson: Lesson, correction: Correction) -> Lesson:
-    """Conflict unless the lesson is over, and for good."""
+    """Conflict unless the lesson is over, and for good. What was said last and is said again changes nothing."""
     if lesson.status not in ("ended", "timeout"):
         raise Conflict("Only a lesson that is over can be corrected.")
     if may_reopen(lesson.end_reason, lesson.ended_at, correction.at):
         raise Conflict("The lesson's page was closed a moment ago and may be back; try again in two minutes.")
+    if lesson.corrections and lesson.corrections[-1].model_copy(update={"at": correction.at}) == correction:
+        return lesson
     return lesson.with_(corrections=(*lesson.corrections, correction))
 
 

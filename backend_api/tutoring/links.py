@@ -17,7 +17,10 @@ from backend_api.tutoring.store import LessonStore
 
 
 class Sender(NamedTuple):
-    """Who makes a link. `teacher_id`: the teacher who asks, None for a service. `repeat_key`: same key, same link."""
+    """Who makes a link. `teacher_id`: the teacher who asks, None for a service. `repeat_key`: same key, same link.
+
+    A key is its sender's own: the same one of somebody else is another key.
+    """
 
     teacher_id: str | None
     address: str
@@ -33,7 +36,10 @@ class Links:
         self._store, self._people, self._outbound, self.maker, self._rules = store, people, outbound, maker, rules
 
     async def create(self, student_id: str, new: NewLink, sender: Sender, now: float) -> Lesson:
-        """A link, sent if the student's chat is known. Forbidden for another teacher's student."""
+        """A link, sent if the student's chat is known. Forbidden for another teacher's student.
+
+        Conflict where the repeat key has made another link already.
+        """
         student = await self._people.student(student_id)
         teacher_id = _teacher(new, sender, student)
         if sender.teacher_id is not None and (student is None or teacher_id not in student.teacher_ids):
@@ -58,7 +64,7 @@ class Links:
         try:
             await self._store.add(lesson)
         except DuplicateKeyError:  # the request was repeated: it made this link already
-            return await self._store.get(lesson.id)
+            return _same(await self._store.get(lesson.id), lesson)
         return await self._outbound.attempt(lesson, now)
 
     async def resend(self, lesson_id: str, teacher_id: str | None, now: float) -> Lesson:
@@ -105,6 +111,12 @@ class Links:
             error = FieldError("#/packageId", f"there is no package {package_id}")
             raise Unprocessable("The package is not known.", errors=[error])
         return _sold(package, new)
+
+
+def _same(made: Lesson, asked: Lesson) -> Lesson:
+    if (made.student_id, made.link) != (asked.student_id, asked.link):
+        raise Conflict("This key was used for another link: a new link needs a new key.")
+    return made
 
 
 def _sold(package: Package, new: NewLink) -> SoldTerms:

@@ -147,5 +147,5 @@ class StartedLesson(LessonState):
 class DurationCorrection(Wire):
     """An admin's word on how long a lesson was."""
 
-    duration_minutes: Annotated[float, Field(ge=0, le=24 * 60, allow_inf_nan=False)]
+    duration_minutes: Annotated[float, Field(strict=True, ge=0, le=24 * 60, allow_inf_nan=False)]
     reason: ReasonText

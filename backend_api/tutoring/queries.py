@@ -60,7 +60,8 @@ class CorrectionRow(Wire):
 class LessonRow(Wire):
     """A lesson as lists show it. `billedFromSeconds` is the duration that counts: corrected, else measured.
 
-    `billedSeconds` and `amount` are what its terms make of it, once it is over; a statement's lines are sums of these.
+    `differenceSeconds` is what the page claims beyond what was measured. `billedSeconds` and `amount` are what its
+    terms make of it, once it is over; a statement's lines are sums of these.
     """
 
     id: str
@@ -82,6 +83,7 @@ class LessonRow(Wire):
     billed_seconds: int | None
     amount: Decimal | None
     client_duration_minutes: float | None
+    difference_seconds: int | None
     seen_seconds: int
     present: bool
     last_activity_at: Timestamp | None
@@ -146,6 +148,7 @@ def row(lesson: Lesson) -> LessonRow:
         billed_seconds=None if due is None else due.billed_seconds,
         amount=None if due is None else due.amount,
         client_duration_minutes=lesson.client_minutes,
+        difference_seconds=lesson.client_difference_seconds,
         seen_seconds=lesson.seen_seconds,
         present=lesson.connected,
         last_activity_at=moment(lesson.last_activity_at),

@@ -1,5 +1,6 @@
 """Links and the lessons behind them over HTTP: the teacher's side and the student's (CONTRACT §4)."""
 
+import re
 from typing import Literal
 
 from aiohttp import web
@@ -8,7 +9,7 @@ from backend_api.contract.rooms import RoomId
 from backend_api.contract.signing import ID_HEADER, KEY_ID_HEADER
 from backend_api.contract.wire import Wire, at
 from backend_api.service.access import Caller, Internal, User, admin, internal, role, unchecked
-from backend_api.service.errors import Forbidden
+from backend_api.service.errors import BadRequest, Forbidden
 from backend_api.service.routes import RouteTable
 from backend_api.sessions.pace import CallPace
 from backend_api.tutoring.lesson import Claimed, Lesson
@@ -36,6 +37,9 @@ from backend_api.tutoring.tracking import Tracking
 table = RouteTable("tutoring")
 
 teacher = role("teacher")
+
+REPEAT_HEADER = "Idempotency-Key"
+_REPEAT_KEY = re.compile(r"[!-~]{1,128}")
 
 
 class StudentPath(Wire):
@@ -173,7 +177,12 @@ def _state(lesson: Lesson, now: float) -> LessonState:
 
 
 def _repeat_key(caller: Caller, request: web.Request) -> str | None:
-    """A signed request may be replayed inside its window; then it must not make a second link."""
+    """A request that arrives twice must not make a second link: a replayed signed one, or one under the same key."""
     if isinstance(caller, Internal) and ID_HEADER in request.headers:
         return f"{request.headers.get(KEY_ID_HEADER, '')}|{request.headers[ID_HEADER]}"
-    return None
+    given = request.headers.get(REPEAT_HEADER)
+    if given is None:
+        return None
+    if not _REPEAT_KEY.fullmatch(given):
+        raise BadRequest(f"{REPEAT_HEADER} must be 1 to 128 printable characters without spaces.")
+    return "\n".join((REPEAT_HEADER, teacher_of(caller) or "", given))

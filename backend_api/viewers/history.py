@@ -3,6 +3,7 @@
 All figures are integers, times and durations milliseconds, so that joining is exact in every order and grouping.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import groupby
@@ -23,7 +24,10 @@ _CLOCK_MS = 50
 
 
 class SlotFigures(NamedTuple):
-    """One slot of one part: connections, and what they add up to. `held_ms`: how long the node held the room."""
+    """One slot of one part: connections, and what they add up to. `held_ms`: how long the node held the room.
+
+    Nothing held: the node knows that it had nobody.
+    """
 
     first: int
     low: int
@@ -34,7 +38,10 @@ class SlotFigures(NamedTuple):
 
 
 class NodePart(NamedTuple):
-    """A part as it is merged. `boot` and `number` order what one node said; `roster` None says nothing of others."""
+    """A part as it is merged. `boot` and `number` order what one node said.
+
+    `roster` names who is believed to hold the room in these slots; None says nothing of others.
+    """
 
     node: str
     boot: int
@@ -117,25 +124,46 @@ def _ms(seconds: float) -> int:
 
 def merge_minute(at: int, parts: Iterable[NodePart]) -> Stretch:
     """The minute that starts at `at`, from all its parts in any order; no complete slot: `minutes` is 0."""
-    heard: dict[str, dict[int, SlotFigures]] = {}
-    rosters: dict[str, frozenset[str]] = {}
+    return _joined_slots(at, [*merge_slots(at, parts).values()])
+
+
+def merge_slots(at: int, parts: Iterable[NodePart]) -> dict[int, Stretch]:
+    """Every slot of that minute that anything is known of, in order; one that is not complete has no samples."""
+    heard: dict[str, _Heard] = defaultdict(_Heard)
     for part in sorted(parts, key=lambda part: (part.boot, part.number)):
-        _add_life(heard.setdefault(part.node, {}), part.slots)
-        rosters[part.node] = rosters.get(part.node, frozenset()) | (part.roster or frozenset())
+        heard[part.node].add(part)
     if len(heard) > 1:
         heard.pop(NO_NODE, None)
-    expected = frozenset().union(*(rosters[node] for node in heard))
-    numbers = sorted({number for slots in heard.values() for number in slots})
-    return _joined_slots(at, [_over_nodes(at, number, heard, expected) for number in numbers])
+    numbers = sorted({number for node in heard.values() for number in node.slots})
+    return {number: _over_nodes(at, number, heard) for number in numbers}
+
+
+class _Heard:
+    """What one node said of a minute, in all its lives."""
+
+    def __init__(self) -> None:
+        self.slots: dict[int, SlotFigures] = {}
+        self.rosters: dict[int, frozenset[str]] = {}
+
+    def add(self, part: NodePart) -> None:
+        """Parts have to come in the order in which the node said them."""
+        _add_life(self.slots, part.slots)
+        for number in part.slots:
+            self.rosters[number] = self.rosters.get(number, frozenset()) | (part.roster or frozenset())
+
+    def misses(self, number: int, name: str) -> bool:
+        """Whether the node, that counts itself among the holders, knows what was before and after but not this."""
+        inside = min(self.slots, default=number) < number < max(self.slots, default=number)
+        return inside and number not in self.slots and any(name in roster for roster in self.rosters.values())
 
 
 def _add_life(known: dict[int, SlotFigures], later: Mapping[int, SlotFigures]) -> None:
     """Adds what a later boot of the same node says: disjoint times are joined, overlapping ones replaced."""
     for number, slot in later.items():
         before = known.get(number)
-        if before is None or before.held_ms + slot.held_ms > _SLOT_MS + _CLOCK_MS:
+        if before is None or not before.held_ms or before.held_ms + slot.held_ms > _SLOT_MS + _CLOCK_MS:
             known[number] = slot
-        else:
+        elif slot.held_ms:
             known[number] = SlotFigures(
                 before.first,
                 min(before.low, slot.low),
@@ -146,24 +174,43 @@ def _add_life(known: dict[int, SlotFigures], later: Mapping[int, SlotFigures]) -
             )
 
 
-def _over_nodes(
-    at: int, number: int, heard: Mapping[str, Mapping[int, SlotFigures]], expected: frozenset[str]
-) -> Stretch:
+def _over_nodes(at: int, number: int, heard: Mapping[str, _Heard]) -> Stretch:
     """One slot over all nodes, as a stretch of one sample; incomplete while an expected node has no data for it."""
-    slots = [of_node[number] for of_node in heard.values() if number in of_node]
-    held_ms = max(slot.held_ms for slot in slots)
-    viewer_ms = sum(slot.viewer_ms for slot in slots)
-    complete = held_ms > 0 and all(number in heard.get(node, ()) for node in expected)
-    if not complete:
+    slots = [node.slots[number] for node in heard.values() if number in node.slots]
+    viewer_ms, held_ms = sum(slot.viewer_ms for slot in slots), _held_ms(slots)
+    if not held_ms or not _is_complete(number, heard):
         return Stretch(at, 0, 0, 0, 0, 0, 0, 0, 0, 0, viewer_ms)
     first, last = sum(slot.first for slot in slots), sum(slot.last for slot in slots)
-    lows, highs = sum(slot.low for slot in slots), sum(slot.high for slot in slots)
+    from_start = any(slot.held_ms and not _came(slot) for slot in slots)
+    # While others held the room, the zero before it came to this node, or after it went, is one of the sum.
+    low_of = [0 if slot.held_ms < held_ms or (from_start and _came(slot)) else slot.low for slot in slots]
+    lows, highs = sum(low_of), sum(slot.high for slot in slots)
     # Moving one node from its low to its high, the others staying: the widest any single node may swing the sum.
-    swing = max(slot.high - slot.low for slot in slots)
+    swing = max(slot.high - low for slot, low in zip(slots, low_of, strict=True))
     low, peak = highs - swing, lows + swing
     if len(slots) > 1:
-        low, peak = min(first, last, low), max(first, last, peak)
+        low, peak = min(last, low), max(first, last, peak)
+        low = min(first, low) if from_start else low
     return Stretch(at, 1, last, low, peak, 1, viewer_ms, held_ms, lows, highs, viewer_ms)
+
+
+def _is_complete(number: int, heard: Mapping[str, _Heard]) -> bool:
+    expected = frozenset().union(*(node.rosters.get(number, ()) for node in heard.values()))
+    if not all(name in heard and number in heard[name].slots for name in expected):
+        return False
+    return not any(node.misses(number, name) for name, node in heard.items())
+
+
+def _held_ms(slots: Sequence[SlotFigures]) -> int:
+    """How long any node held the room: some to the slot's end from where it came to them, others from its start."""
+    to_end = max((slot.held_ms for slot in slots if _came(slot)), default=0)
+    from_start = max((slot.held_ms for slot in slots if not _came(slot)), default=0)
+    return min(from_start + to_end, _SLOT_MS)
+
+
+def _came(slot: SlotFigures) -> bool:
+    """Whether the room came to the node in this slot; otherwise one that was held shorter lost its node in it."""
+    return slot.first == 0 < slot.high and slot.held_ms < _SLOT_MS
 
 
 def _joined_slots(at: int, slots: Sequence[Stretch]) -> Stretch:

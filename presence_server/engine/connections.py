@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from presence_server.engine import frames
 from presence_server.engine.deadlines import Deadlines
+from presence_server.engine.heartbeats import Heartbeats
 from presence_server.engine.requests import Facts
 from presence_server.engine.settings import EngineSettings
 from presence_server.engine.sockets import PING_TIMEOUT, SERVER_DISCONNECT, TRANSPORT_ERROR, Socket, Wire
@@ -87,8 +88,7 @@ class Connections:
         self.slow: Deadlines[WebSocket] = Deadlines(settings.slow_seconds)
         self._unnamed: Deadlines[Socket] = Deadlines(settings.connect_seconds)
         self._dismissed: Deadlines[Socket] = Deadlines(settings.close_seconds)
-        self._pings: Deadlines[Socket] = Deadlines(settings.ping_interval_seconds)
-        self._pongs: Deadlines[Socket] = Deadlines(settings.ping_timeout_seconds)
+        self._heartbeats: Heartbeats[Socket] = Heartbeats(settings.ping_interval_seconds, settings.ping_timeout_seconds)
         self._lingering: Deadlines[Socket] = Deadlines(settings.handler_seconds)
         self._cancelled: Deadlines[Socket] = Deadlines(settings.handler_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,12 +151,10 @@ class Connections:
             socket.abandon()
 
     def _expire_heartbeats(self, now: float) -> None:
-        pinged = self._pings.due(now)
-        for socket in pinged:
-            self._pongs.start(socket, now)
+        pinged, silent = self._heartbeats.look(now)
         for wire, sent in write_all([socket.wire for socket in pinged], _PING_FRAME):
             wire.deliver(_PING, _PING_FRAME[sent:], None)
-        for socket in self._pongs.due(now):
+        for socket in silent:
             log.debug("ping timeout of %s", socket.facts.address)
             socket.end(PING_TIMEOUT)
             socket.wire.abort()
@@ -168,17 +166,12 @@ class Connections:
         socket = Socket(self, sid, facts, wire)
         self.sockets[sid] = socket
         now = self.now()
-        self._pings.start(socket, now)
+        self._heartbeats.add(socket, now)
         self._unnamed.start(socket, now)
         return socket
 
     def new_sid(self) -> str:
         return secrets.token_urlsafe(15)
-
-    def pong(self, socket: Socket) -> None:
-        """The client answered; the next ping is an interval away. An answer that nobody asked for changes nothing."""
-        if self._pongs.stop(socket):
-            self._pings.start(socket, self.now())
 
     def named(self, socket: Socket) -> None:
         """The session has joined a namespace."""
@@ -200,8 +193,7 @@ class Connections:
     def ended(self, socket: Socket) -> None:
         """The session is dead: nothing of it falls due any more, except what is in flight."""
         self.sockets.pop(socket.sid, None)
-        self._pings.stop(socket)
-        self._pongs.stop(socket)
+        self._heartbeats.remove(socket)
         self._unnamed.stop(socket)
         self._dismissed.stop(socket)
         self.door.leave(socket.sid)

@@ -32,9 +32,8 @@ class Deadlines(Generic[T]):
         self._due_at.pop(item, None)
         self._due_at[item] = now + self.seconds
 
-    def stop(self, item: T) -> bool:
-        """Whether the item was waiting; it is no more."""
-        return self._due_at.pop(item, None) is not None
+    def stop(self, item: T) -> None:
+        self._due_at.pop(item, None)
 
     def due(self, now: float) -> list[T]:
         """Remove and return what has fallen due, the oldest first."""

@@ -19,6 +19,7 @@ from presence_server.engine.requests import Facts
 
 if TYPE_CHECKING:
     from presence_server.engine.connections import Connections
+    from presence_server.engine.heartbeats import Round
     from presence_server.engine.members import Member
     from presence_server.engine.packets import Assembly
 
@@ -81,9 +82,11 @@ class Socket:
         "_session",
         "alive",
         "assembly",
+        "awaited",
         "facts",
         "held",
         "members",
+        "round",
         "sid",
         "upgrading",
         "wire",
@@ -97,6 +100,8 @@ class Socket:
         self.alive = True
         self.held = False
         self.upgrading = False
+        self.awaited = False
+        self.round: Round | None = None
         self.members: tuple[Member, ...] = ()
         self.assembly: Assembly | None = None
         self._session: dict[str, Any] | None = None
@@ -132,7 +137,7 @@ class Socket:
             return
         try:
             if packet == "3":
-                self._connections.pong(self)
+                self.awaited = False
             elif isinstance(packet, bytes) or packet[:1] == "4":
                 self._connections.application.message(self, packet if isinstance(packet, bytes) else packet[1:])
             elif packet == "1":

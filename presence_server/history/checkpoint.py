@@ -7,6 +7,7 @@ what can be believed.
 """
 
 import asyncio
+import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,9 @@ from presence_server.history.windows import Carried, MinuteWindow
 
 log = structlog.get_logger(__name__)
 
+MAX_PENDING = 512
+"""Records of up to a thousand rooms that wait for a disk that fails; beyond that the oldest file is given up."""
+
 Record = dict[str, Any]
 
 
@@ -31,42 +35,62 @@ class Leftover(NamedTuple):
     parts: list[Part]
 
 
+class _Pending(NamedTuple):
+    """What has to be added to a file; the head where it is the file's first."""
+
+    head: Record
+    records: list[Record]
+
+
 class Checkpoint:
     """The files of this node's boots in one folder."""
 
     def __init__(self, folder: Path, node: str) -> None:
         self._folder = folder
         self._node = node
-        self._broken: Path | None = None
-        """The newest file that could not be added to; nothing goes into it or into an older one any more."""
+        self._pending: dict[Path, _Pending] = {}
+        """What files still lack."""
+        self._given_up: Path | None = None
+        """The newest file that lacked too much; nothing goes into it or into an older one any more."""
 
     async def append(self, boot: int, minute_at: int, records: Sequence[Record]) -> None:
-        """Add records to a minute's file; after a failure, which is logged, nothing more is added to that file.
+        """Add records to a minute's file. What cannot be written, which is logged, is tried again with what follows.
 
-        What comes later would be read as if what is missing had not happened.
+        Never without it: what follows would be read as if what is missing had not happened.
         """
         path = self._path(boot, minute_at)
-        if self._broken is not None and path <= self._broken:
+        if self._given_up is not None and path <= self._given_up:
             return
-        try:
-            await asyncio.to_thread(self._append, path, boot, minute_at, records)
-        except OSError as error:
-            self._broken = path
-            log.warning("checkpoint_not_written", reason=str(error))
+        head = {"node": self._node, "boot": boot, "minute": minute_at}
+        self._pending.setdefault(path, _Pending(head, [])).records.extend(records)
+        for waiting in sorted(self._pending):
+            await self._write(waiting)
+        while sum(len(pending.records) for pending in self._pending.values()) > MAX_PENDING:
+            self._given_up = min(self._pending)
+            del self._pending[self._given_up]
 
     async def files(self, boot: int, through_minute_at: int | None = None) -> list[Path]:
         """The files of a boot, of all its minutes or up to one of them."""
-        last = None if through_minute_at is None else self._path(boot, through_minute_at)
-        found = await asyncio.to_thread(lambda: sorted(self._folder.glob(f"checkpoint-{boot:016d}-*.log")))
-        return [path for path in found if last is None or path <= last]
+        last = self._path(boot, 10**12 - 1 if through_minute_at is None else through_minute_at)
+        found = await asyncio.to_thread(lambda: set(self._folder.glob(f"checkpoint-{boot:016d}-*.log")))
+        return sorted(path for path in found | self._pending.keys() if self._path(boot, 0) <= path <= last)
 
     async def remove(self, files: Sequence[Path]) -> None:
         """Remove files: the outbox has what was in them. One that stays is sent again, and known by then."""
         for path in files:
+            self._pending.pop(path, None)
             try:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
             except OSError as error:
                 log.warning("checkpoint_not_removed", reason=str(error))
+
+    async def _write(self, path: Path) -> None:
+        try:
+            await asyncio.to_thread(_append, path, self._pending[path])
+        except OSError as error:
+            log.warning("checkpoint_not_written", file=path.name, reason=str(error))
+        else:
+            del self._pending[path]
 
     async def trim(self, files: Sequence[Path], max_bytes: int) -> list[Path]:
         """Remove the first of these files until the others, which are given back, have at most `max_bytes`."""
@@ -85,20 +109,23 @@ class Checkpoint:
             else:
                 yield Leftover(path, replay(decode(content)))
 
-    def _append(self, path: Path, boot: int, minute_at: int, records: Sequence[Record]) -> None:
-        with path.open("ab") as file:
-            size = file.tell()
-            head = [{"node": self._node, "boot": boot, "minute": minute_at}] if size == 0 else []
-            try:
-                file.write(b"".join(encode(record) for record in [*head, *records]))
-                file.flush()
-            except OSError:
-                # Half a line in the middle would end what can be believed; the disk may only have been full.
-                os.truncate(path, size)
-                raise
-
     def _path(self, boot: int, minute_at: int) -> Path:
         return self._folder / f"checkpoint-{boot:016d}-{minute_at:012d}.log"
+
+
+def _append(path: Path, pending: _Pending) -> None:
+    # Without a buffer: closing a file would try again to write what is left in it.
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        head = [pending.head] if size == 0 else []
+        content = b"".join(encode(record) for record in [*head, *pending.records])
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            # Half a line in the middle would end what can be believed; the disk may only have been full.
+            os.truncate(path, size)
+            raise
 
 
 def levels_record(from_at: float, levels: Mapping[str, int]) -> Record:
@@ -111,9 +138,12 @@ def rooms_record(rooms: Mapping[str, Carried]) -> Record:
     return {"rooms": {room: [*state.slot[1:], state.joins, state.leaves] for room, state in rooms.items()}}
 
 
-def closed_record(number: int) -> Record:
-    """The slot of this number in its minute is over, and everything that changed in it is written."""
-    return {"closed": number}
+def closed_record(number: int, here_from: int) -> Record:
+    """The slot of this number in its minute is over, and everything that changed in it is written.
+
+    `here_from` is the first slot of the minute in which the boot counted.
+    """
+    return {"closed": number, "since": here_from}
 
 
 def encode(record: Record) -> bytes:
@@ -150,7 +180,7 @@ def replay(records: Sequence[Record]) -> list[Part]:
         if "closed" in record:
             if through is not None and record["closed"] != through:
                 break
-            _replay_slot(record["closed"], changed, minute_at, windows)
+            _replay_slot(record, changed, minute_at, windows)
             through, changed = record["closed"] + 1, {}
     parts = (
         window.part(owner["node"], owner["boot"], min(through or 0, SLOTS_PER_MINUTE)) for window in windows.values()
@@ -164,9 +194,10 @@ def _first_slot(records: Sequence[Record], minute_at: int) -> int | None:
     return int((min(known) - minute_at) // SLOT_SECONDS) if known else None
 
 
-def _replay_slot(number: int, changed: Mapping[str, Any], minute_at: int, windows: dict[str, MinuteWindow]) -> None:
+def _replay_slot(closed: Record, changed: Mapping[str, Any], minute_at: int, windows: dict[str, MinuteWindow]) -> None:
+    number = closed["closed"]
     for room, (*figures, joins, leaves) in changed.items():
-        window = windows.setdefault(room, MinuteWindow(room, minute_at, 0, minute_at))
+        window = windows.setdefault(room, MinuteWindow(room, minute_at, 0, minute_at, closed["since"]))
         window.restore(Carried(Slot(number, *figures), joins, leaves))
     for window in windows.values():
         window.advance(minute_at + (number + 1) * SLOT_SECONDS)

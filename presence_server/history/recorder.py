@@ -99,14 +99,20 @@ class Recorder:
             sampler, now = self._sampler, self._clock.now()
             for slot, windows in sampler.closed_slots(now):
                 if sampler.holds:
-                    await self._note_slot(sampler.boot, slot, windows)
+                    await self._note_slot(sampler, slot, windows)
             sampler.turn(now)
             await self._queue_closed(sampler)
             await self._file()
 
     async def recover(self) -> None:
-        """File what dead boots left in the folder, as parts of theirs."""
-        for path, parts in await asyncio.to_thread(lambda: list(self._checkpoint.leftovers())):
+        """File what dead boots left in the folder, as parts of theirs; before anybody is counted.
+
+        The slot in progress may be the one in which the last of them died: what it had of it is unknown.
+        """
+        leftovers = await asyncio.to_thread(lambda: list(self._checkpoint.leftovers()))
+        if leftovers:
+            self._sampler = Sampler(self._node, self._clock.boot, _next_slot_at(self._clock.now()))
+        for path, parts in leftovers:
             log.info("leftover_found", file=path.name, parts=len(parts))
             self._filings.append(_Filing(snapshot_bodies(parts), [path]))
         await self._file()
@@ -126,8 +132,7 @@ class Recorder:
         log.warning("new_boot", reason="the clock stepped, or the process was paused", boot=self._clock.boot)
         old, levels = self._sampler, self._sampler.levels()
         self._ended.append(_Ended(old.boot, old.abandon(self._roster), levels))
-        held_from = (slot_of(self._clock.now()) + 1) * SLOT_SECONDS
-        self._sampler = Sampler(self._node, self._clock.boot, held_from, levels)
+        self._sampler = Sampler(self._node, self._clock.boot, _next_slot_at(self._clock.now()), levels)
 
     async def _queue_ended(self) -> None:
         """Queue the parts of boots that ended, and note with what the present one began.
@@ -175,12 +180,13 @@ class Recorder:
         if last_minute_at is not None:
             self._filings.append(_Filing([], await self._checkpoint.files(sampler.boot, last_minute_at)))
 
-    async def _note_slot(self, boot: int, slot: int, windows: list[MinuteWindow]) -> None:
-        minute_at = minute_of(slot * SLOT_SECONDS)
+    async def _note_slot(self, sampler: Sampler, slot: int, windows: list[MinuteWindow]) -> None:
+        boot, minute_at = sampler.boot, minute_of(slot * SLOT_SECONDS)
         for start in range(0, len(windows), MAX_PARTS):
             record = rooms_record(carried(slot, windows[start : start + MAX_PARTS]))
             await self._checkpoint.append(boot, minute_at, [record])
-        await self._checkpoint.append(boot, minute_at, [closed_record(slot % SLOTS_PER_MINUTE)])
+        closed = closed_record(slot % SLOTS_PER_MINUTE, sampler.here_from(minute_at))
+        await self._checkpoint.append(boot, minute_at, [closed])
 
     async def _note_levels(self, boot: int, levels: dict[int, dict[str, int]]) -> None:
         for minute_at, rooms in levels.items():
@@ -192,6 +198,7 @@ class Recorder:
     async def _file(self) -> None:
         """Put what is queued into the outbox, oldest first, and remove the files it makes superfluous."""
         if self.trouble is not None:
+            await self._drop_excess_ended()
             await self._drop_excess()
             return
         while self._filings:
@@ -205,12 +212,25 @@ class Recorder:
             self._filings.popleft()
             await self._checkpoint.remove([path for path in filing.files if path not in self._left])
 
+    async def _drop_excess_ended(self) -> None:
+        """Forget boots that ended while none could be kept; the last one's levels are those of the present one."""
+        while len(self._ended) > 1 and sum(1 + len(ended.parts) // MAX_PARTS for ended in self._ended) > MAX_UNFILED:
+            boot, parts, _levels = self._ended.pop(0)
+            await self._drop(_Filing(snapshot_bodies(parts), await self._checkpoint.files(boot)))
+
     async def _drop_excess(self) -> None:
         """Forget the oldest minutes; their files stay for the next start, which may have an outbox that takes them."""
         while sum(len(filing.bodies) for filing in self._filings) > MAX_UNFILED:
             filing = self._filings.popleft()
-            self.bodies_dropped += len(filing.bodies)
-            log.error("bodies_dropped", bodies=len(filing.bodies))
             owner = next((one for one in (filing, *self._filings) if one.files), filing)
-            self._left += [path for path in owner.files if path not in self._left]
+            await self._drop(filing._replace(files=owner.files))
+
+    async def _drop(self, filing: _Filing) -> None:
+        self.bodies_dropped += len(filing.bodies)
+        log.error("bodies_dropped", bodies=len(filing.bodies))
+        self._left += [path for path in filing.files if path not in self._left]
         self._left = await self._checkpoint.trim(self._left, MAX_LEFT_BYTES)
+
+
+def _next_slot_at(now: float) -> float:
+    return (slot_of(now) + 1) * float(SLOT_SECONDS)

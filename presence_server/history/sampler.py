@@ -36,8 +36,7 @@ class Sampler:
             self._carry_over(room)
         window = self._open.get(room)
         if window is None:
-            held_from = max(at, self.held_from)
-            window = self._open[room] = MinuteWindow(room, self._minute_at, level, held_from)
+            window = self._open[room] = self._came(room, level, at)
         window.note(step)
         window.change(level, at)
         self._touched.setdefault(max(slot_of(at), self._next_slot), set()).add(window)
@@ -63,7 +62,10 @@ class Sampler:
         return taken
 
     def end(self, at: float, roster: Roster) -> list[Part]:
-        """Partial parts of everything, up to `at`. The sampler is spent."""
+        """Partial parts of everything, up to `at`. The sampler is spent, and nobody is here any more."""
+        self.turn(at)
+        for window in self._open.values():
+            window.end(at)
         return self._end(at, slot_of(at) + 1, roster)
 
     def abandon(self, roster: Roster) -> list[Part]:
@@ -75,10 +77,20 @@ class Sampler:
         """Whether there is any room to tell of."""
         return bool(self._open or self._past or self._closed)
 
+    def here_from(self, minute_at: int) -> int:
+        """The number of the first slot of a minute in which this boot counted."""
+        return max(slot_of(self.held_from) - slot_of(minute_at), 0)
+
     def levels(self) -> dict[str, int]:
         """The connections of every room that has any."""
         windows = {**self._past, **self._open}
         return {room: window.level for room, window in windows.items() if window.level}
+
+    def _came(self, room: str, level: int, at: float) -> MinuteWindow:
+        """The window of a room that comes to this node; what this boot did not cover says nothing of before."""
+        if at < self.held_from:
+            return MinuteWindow(room, self._minute_at, level, self.held_from)
+        return MinuteWindow(room, self._minute_at, level, at, self.here_from(self._minute_at))
 
     def _end(self, at: float, before_slot: int, roster: Roster) -> list[Part]:
         self.turn(at)

@@ -2,6 +2,9 @@
 
 A room is held from its first join, the zero before it being no low, to the end of the minute in which it empties. A
 quiet room costs nothing until its minute ends: seconds are added up at the next change, or when somebody asks.
+
+The slots before the first join, and those after an orderly end of the node, are said to be empty: for whoever adds
+nodes up they are part of a sum, and a node of which nothing is heard may be dead.
 """
 
 from typing import NamedTuple
@@ -23,11 +26,13 @@ class Carried(NamedTuple):
 class _Tally:
     """The slot that is being counted."""
 
-    __slots__ = ("first", "held_seconds", "high", "last", "low", "number", "viewer_seconds")
+    __slots__ = ("came", "first", "held_seconds", "high", "last", "low", "number", "viewer_seconds")
 
-    def __init__(self, number: int, level: int) -> None:
+    def __init__(self, number: int, level: int, *, came: bool) -> None:
         self.number = number
-        self.first = self.low = self.high = self.last = level
+        self.came = came
+        self.first = 0 if came else level
+        self.low = self.high = self.last = level
         self.viewer_seconds = self.held_seconds = 0.0
 
     def reach(self, level: int) -> None:
@@ -36,23 +41,41 @@ class _Tally:
         self.last = level
 
     def slot(self) -> Slot:
-        held_seconds = min(round(self.held_seconds, 3), float(SLOT_SECONDS))
+        # A room that came in the slot's first half millisecond is not one that was there before.
+        longest_seconds = SLOT_SECONDS - 0.001 if self.came else float(SLOT_SECONDS)
+        held_seconds = min(round(self.held_seconds, 3), longest_seconds)
         viewer_seconds = round(self.viewer_seconds, 3)
         return Slot(self.number, self.first, self.low, self.high, self.last, viewer_seconds, held_seconds)
 
 
 class MinuteWindow:
-    """One minute of one room. `minute_at` is its start; times before `held_from` are not counted."""
+    """One minute of one room. `minute_at` is its start; times before `held_from` are not counted.
 
-    __slots__ = ("_closed", "_counted_to", "_tally", "joins", "leaves", "level", "minute_at", "room")
+    With `zero_from`, a slot's number, the room comes to this node at `held_from` and had nobody here since that slot.
+    """
 
-    def __init__(self, room: str, minute_at: int, level: int, held_from: float) -> None:
+    __slots__ = (
+        "_closed",
+        "_counted_to",
+        "_ends",
+        "_tally",
+        "_zero_from",
+        "joins",
+        "leaves",
+        "level",
+        "minute_at",
+        "room",
+    )
+
+    def __init__(self, room: str, minute_at: int, level: int, held_from: float, zero_from: int | None = None) -> None:
         self.room = room
         self.minute_at = minute_at
         self.level = level
         self.joins = 0
         self.leaves = 0
         self._counted_to = held_from
+        self._zero_from = zero_from
+        self._ends = False
         self._closed: list[Slot] = []
         self._tally: _Tally | None = None
 
@@ -80,6 +103,11 @@ class MinuteWindow:
                 self._count(number, min(until, end))
             self._counted_to = min(until, end)
 
+    def end(self, at: float) -> None:
+        """Count the seconds up to `at`, when the node lets go of the room: in the slots after that nobody is here."""
+        self.advance(at)
+        self._ends = True
+
     def carried(self, number: int) -> Carried | None:
         """What a slot has come to, as far as it is counted; None where the room was not held."""
         slot = next((slot for slot in self._slots() if slot.number == number), None)
@@ -97,19 +125,21 @@ class MinuteWindow:
 
         `others` are the other nodes that are believed to have held the room in this minute.
         """
-        slots = [slot for slot in self._slots() if slot.number < before]
-        if not slots:
+        held = [slot for slot in self._slots() if slot.number < before]
+        if not held:
             return None
-        low, high = min(slot.low for slot in slots), max(slot.high for slot in slots)
+        coming = range(held[0].number if self._zero_from is None else self._zero_from, held[0].number)
+        gone = range(held[-1].number + 1, SLOTS_PER_MINUTE if self._ends else 0)
+        slots = [*map(_nobody, coming), *held, *map(_nobody, gone)]
         # Not validated: a busy node makes tens of thousands of these a minute, and a test holds that they are valid.
         return Part.model_construct(
             room=self.room,
             timestamp=moment(self.minute_at),
-            viewer_count=slots[-1].last,
-            avg_viewers=_average(slots),
-            peak_viewers=high,
-            min_viewers=low,
-            sample_count=len(slots),
+            viewer_count=held[-1].last,
+            avg_viewers=_average(held),
+            peak_viewers=max(slot.high for slot in held),
+            min_viewers=min(slot.low for slot in held),
+            sample_count=sum(slot.held_seconds > 0 for slot in held),
             node=node,
             boot=boot,
             slots=slots,
@@ -126,7 +156,8 @@ class MinuteWindow:
 
     def _present(self, number: int) -> _Tally:
         if self._tally is None:
-            self._tally = _Tally(number, self.level)
+            came = self._zero_from is not None and not self._closed
+            self._tally = _Tally(number, self.level, came=came)
         return self._tally
 
     def _count(self, number: int, end: float) -> None:
@@ -151,6 +182,10 @@ def minute_of(at: float) -> int:
 def slot_of(at: float) -> int:
     """The slot that holds `at`, counted from the epoch."""
     return int(at // SLOT_SECONDS)
+
+
+def _nobody(number: int) -> Slot:
+    return Slot(number, 0, 0, 0, 0, 0.0, 0.0)
 
 
 def _average(slots: list[Slot]) -> float:

@@ -64,6 +64,8 @@ def test_what_it_installs_is_the_whole_product(tmp_path):
     )
     shipped = [name for name in tracked.stdout.splitlines() if not name.endswith((".c", ".md"))]
     assert [name for name in shipped if not (installed / name).exists()] == []
+    if shutil.which("cc") is not None:
+        assert list(installed.glob("presence_server/engine/_straight*.so"))
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)} | {
         "INTERNAL__API_KEY": "k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe",
         "AUTH__SECRET": "t0kNw5RjX9bVq2Zs8CyUhEa7LmPdKf3G",

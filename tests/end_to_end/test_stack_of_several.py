@@ -20,6 +20,19 @@ def _is_ready(url: str) -> bool:
         return answer.status == 200
 
 
+async def test_three_processes_count_together(start_stack):
+    """Somebody on the first is seen on the third."""
+    stack = start_stack(presence=3).wait_ready()
+    here, there = Viewer(), Viewer()
+    assert await here.join(stack.presence_urls[0]) == 1
+    await there.join(stack.presence_urls[2])
+    await here.sees(2)
+    await there.sees(2)
+    await here.client.disconnect()
+    await there.sees(1)
+    await there.client.disconnect()
+
+
 def test_one_of_three_dies_and_the_others_go_on(start_stack):
     """Each is a node with a folder of its own; a dead one, and a dead Redis, is reported; SIGTERM still ends with 0."""
     stack = start_stack(presence=3).wait_ready()

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { formatLength, lengthOf } from '../../backend_api/pages/static/js/format.js';
 import { elapsedSeconds, overWords } from '../../backend_api/pages/static/js/lesson.js';
 
 test('time since the start is by the server\'s clock', () => {
@@ -15,11 +14,4 @@ test('an end says how long it was and why', () => {
   assert.match(overWords({ status: 'timeout', sessionDurationMinutes: 2, endReason: 'timeout' })[1], /2 minutes\. It had been silent/);
   assert.match(overWords({ status: 'ended', sessionDurationMinutes: 2, endReason: 'pageClose' })[1], /The page was closed/);
   assert.deepEqual(overWords({ status: 'cancelled', sessionDurationMinutes: null }), ['This lesson was cancelled', 'Nothing was started.']);
-});
-
-test('a length is minutes, m:ss or h:mm:ss, and nothing else', () => {
-  const known = { 75: 4_500, '60:01': 3_601, '1:15:30': 4_530, ' 0:00 ': 0, '90:00': 5_400 };
-  for (const [text, seconds] of Object.entries(known)) assert.equal(lengthOf(text), seconds);
-  for (const text of ['', 'x', '1:75', '-1', '1.5', '1:2:3:4', ':30', '1:']) assert.equal(lengthOf(text), null);
-  for (const seconds of [0, 59, 3_599, 3_600, 86_399]) assert.equal(lengthOf(formatLength(seconds)), seconds);
 });

@@ -1,5 +1,6 @@
 """`presence-server --processes N` from outside: real processes on one port, killed, restarted, stopped, refused."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import socketio
 
 from presence_server.delivery.outbox import opened
 from tests.presence_server.helpers import API_KEY, TOKEN_SECRET, until
+from tests.presence_server.presence.servers import one_server
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = {
@@ -75,9 +77,15 @@ def start(tmp_path):
             family.process.wait(30)
 
 
-async def test_three_processes_share_one_port_and_a_signal_stops_them_all(start, tmp_path):
-    """Each in a folder of its own, each taking part of the connections; SIGTERM ends with 0 and none is left."""
-    family = start()
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    with one_server(tmp_path_factory.mktemp("redis"), version=8) as server:
+        yield server.url
+
+
+async def test_three_processes_share_one_port_and_a_signal_stops_them_all(start, tmp_path, redis_url):
+    """Each in a folder of its own, each taking part of the connections, all counted together; SIGTERM ends with 0."""
+    family = start(PRESENCE__REDIS__URL=redis_url)
     lines = family.wait("ready", 3)
     assert {line["process"] for line in lines} == {1, 2, 3}
     [url] = {line["url"] for line in lines}
@@ -87,6 +95,10 @@ async def test_three_processes_share_one_port_and_a_signal_stops_them_all(start,
         await client.connect(url, transports=["websocket"])
     joined = [await client.call("join", {"room": "auction:demo"}, timeout=10) for client in clients]
     assert len({answer["epoch"].split(":")[0] for answer in joined}) > 1
+    for client in clients:
+        async with asyncio.timeout(10):
+            while (await client.call("join", {"room": "auction:demo"}))["viewerCount"] != len(clients):
+                await asyncio.sleep(0.1)
     family.process.terminate()
     status, rest = family.end()
     assert status == 0

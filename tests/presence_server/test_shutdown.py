@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 import socketio
+from aiohttp import web
 
 from presence_server.app import running
-from tests.presence_server.helpers import Page, serving_backend, settings, until
+from tests.presence_server.helpers import Page, serving, serving_backend, settings, until
 
 
 async def test_pages_are_told_when_to_come_back_and_are_closed_without_a_disconnect(tmp_path, backend):
@@ -61,6 +62,28 @@ async def test_what_the_backend_could_not_take_is_sent_by_the_next_process(tmp_p
         await page.join()
     async with serving_backend(port) as backend, running(settings(tmp_path, url)) as presence:
         await until(lambda: backend.requests)
+        await until(lambda: presence.outbox.waiting == 0)
+    assert [part["peakViewers"] for part in backend.parts()] == [1]
+
+
+async def test_a_backend_that_never_answers_does_not_hold_up_the_end(tmp_path, monkeypatch):
+    """The last sends have a bounded time; what they were about waits on the disk, and the next process sends it."""
+    monkeypatch.setattr("presence_server.app.LAST_SENDS_SECONDS", 0.3)
+
+    async def hang(_request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    page, loop = Page(), asyncio.get_running_loop()
+    async with serving({"/{path:.*}": hang}) as url:
+        port = int(url.rpartition(":")[2])
+        async with running(settings(tmp_path, url)) as presence:
+            await page.open(presence.url)
+            await page.join()
+            ended_at = loop.time()
+        assert loop.time() - ended_at < 5
+        assert presence.outbox.waiting == 1
+    async with serving_backend(port) as backend, running(settings(tmp_path, url)) as presence:
         await until(lambda: presence.outbox.waiting == 0)
     assert [part["peakViewers"] for part in backend.parts()] == [1]
 

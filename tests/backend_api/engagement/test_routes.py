@@ -6,6 +6,10 @@ import orjson
 import pytest
 from pymongo import MongoClient
 
+from backend_api.engagement import catalogue_routes
+from backend_api.service.access import Internal, authorize
+from backend_api.service.errors import Forbidden
+
 ADMIN = {"roles": ["admin"]}
 ARTIST = {"roles": ["artist"], "artistId": "a"}
 EVENTS = "/api/stats/events"
@@ -14,10 +18,13 @@ DASHBOARD = "/api/dashboard/stats"
 
 
 def stored(api, embedded_url):
-    """How many raw events there are."""
+    """How many raw events there are; no trace of others is kept."""
     with MongoClient(embedded_url) as client:
-        names = [name for name in client[api.database].list_collection_names() if name.endswith("_events")]
-        return sum(client[api.database][name].count_documents({}) for name in names)
+        database = client[api.database]
+        numbers = {name: database[name].count_documents({}) for name in database.list_collection_names()}
+    events = sum(number for name, number in numbers.items() if name.endswith("_events"))
+    assert (numbers.get("event_ids", 0), numbers.get("engagement_intents", 0)) == (events, 0)
+    return events
 
 
 async def test_of_a_batch_the_good_events_are_stored_and_the_bad_ones_named(api, event, embedded_url):
@@ -207,13 +214,48 @@ async def test_a_rebuild_recounts_and_changes_nothing_that_was_right(api, event)
     before = await api.data("GET", ANALYTICS + "?trackId=t1", claims=ADMIN)
     answer = await api.data("POST", "/api/admin/rollups", {"from": "2026-11-01", "to": "2026-11-21"}, claims=ADMIN)
     assert answer["openDays"] == 2 * 21
-    await api.folded()
+    while (await api.data("GET", "/api/admin/rollups?from=2026-11-01&to=2026-11-21", claims=ADMIN))["openDays"]:
+        pass
     assert await api.data("GET", ANALYTICS + "?trackId=t1", claims=ADMIN) == before
     audit = await api.data("GET", "/api/admin/tracks/t1/audit", claims=ADMIN)
     assert (audit["equal"], audit["pending"], audit["recount"]["playCount"]) == (True, False, 1)
     gone = {"from": "2026-01-01", "to": "2026-11-21"}
     assert (await api("POST", "/api/admin/rollups", gone, claims=ADMIN))[0] == 409
-    assert (await api("POST", "/api/admin/rollups", {"from": "2026-11-21", "to": "2026-11-01"}, claims=ADMIN))[0] == 422
+    for wrong in ({"from": "2026-11-21", "to": "2026-11-01"}, {"from": "9999-12-31", "to": "9999-12-31"}):
+        assert (await api("POST", "/api/admin/rollups", wrong, claims=ADMIN))[0] == 422
+    assert (await api("GET", "/api/admin/rollups?from=2026-11-01", claims=ADMIN))[0] == 422
+
+
+async def test_tracks_are_listed_page_by_page_and_as_a_table(api):
+    """In the order of their ids, with their artists' names; formulas are text."""
+    await api.put("/api/artists/a", {"name": "Ada"})
+    await api.put("/api/tracks/t0", {"artistId": "b", "title": "=1+1", "durationSeconds": 7})
+    found, cursor = [], ""
+    while cursor is not None:
+        page = await api.data("GET", f"/api/tracks?limit=2{cursor and '&cursor=' + cursor}", claims=ADMIN)
+        found += [(track["trackId"], track["artistName"]) for track in page["tracks"]]
+        cursor = page["nextCursor"]
+    assert found == [("t0", None), ("t1", "Ada"), ("t2", "Ada")]
+    only = await api.data("GET", "/api/tracks?artistId=b", claims=ADMIN)
+    assert ([track["trackId"] for track in only["tracks"]], only["nextCursor"]) == (["t0"], None)
+    assert (await api("GET", "/api/tracks?cursor=%21", claims=ADMIN))[0] == 422
+    headers = {"Authorization": f"Bearer {api.token(**ADMIN)}"}
+    async with api.session.get(api.url + "/api/tracks.csv", headers=headers) as answer:
+        lines = (await answer.text()).splitlines()
+    assert lines[:2] == ["trackId,artistId,title,durationSeconds", "t0,b,'=1+1,7"]
+
+
+async def test_the_document_says_what_an_event_is(api):
+    """Every type with its fields, in the batch as in the envelope."""
+    async with api.session.get(api.url + "/openapi.json") as answer:
+        document = await answer.json()
+    schemas = document["components"]["schemas"]
+    body = document["paths"]["/api/stats/events"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert set(body["anyOf"][0]["items"]["discriminator"]["mapping"]) == {
+        "play", "playEnd", "like", "save", "share", "download",
+    }  # fmt: skip
+    assert {"eventId", "playId", "source", "duration"} <= set(schemas["Play"]["properties"])
+    assert {"type": "number", "minimum": 0} in schemas["Play"]["properties"]["timestamp"]["anyOf"]
 
 
 async def test_a_track_that_changes_hands_takes_its_figures_along(api, event):
@@ -227,3 +269,13 @@ async def test_a_track_that_changes_hands_takes_its_figures_along(api, event):
         for artist in ("a", "b")
     }
     assert plays == {"a": 0, "b": 1}
+
+
+def test_a_key_that_may_read_names_nothing():
+    """Whose figures a track's are is decided in the catalogue."""
+    reading = Internal("k", frozenset({"read", "snapshots"}))
+    writing = [route for route in catalogue_routes.table.routes if route.method == "PUT"]
+    assert len(writing) == 4
+    for route in writing:
+        with pytest.raises(Forbidden):
+            authorize(reading, None, route.allow)

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from backend_api.engagement import raw
 from backend_api.engagement.documents import GROUP_STATS, TRACK_STATS
 from backend_api.engagement.events import Sender
 from backend_api.engagement.upkeep import Upkeep
@@ -86,6 +87,37 @@ async def test_an_id_with_other_content_is_a_conflict_and_the_first_is_kept(hous
     assert (await house.send(first, other)).rejected == [(1, "conflict")]
     assert (await house.send(other)).rejected == [(0, "conflict")]
     assert (await house.mongo["share_events"].find_one({"_id": "e1"}))["platform"] == "embed"
+
+
+async def test_an_id_is_one_events_of_whatever_type(house, event):
+    """In one batch and in two; the first is kept."""
+    assert (await house.send(event("play", eventId="e1"), event("share", eventId="e1"))).rejected == [(1, "conflict")]
+    assert (await house.send(event("download", eventId="e1"))).rejected == [(0, "conflict")]
+    assert (await house.send(event("play", eventId="e1"))).duplicates == 1
+    assert await house.counters("t1") == (1, 0, 0, 0)
+
+
+async def test_plays_of_two_visits_may_have_the_same_id(house, event):
+    """Each takes the end of its own visit; an end of another visit is better than none."""
+    for visit, heard in (("s1", 5.0), ("s2", 180.0)):
+        await house.send(event("play", eventId=f"play-{visit}", playId="1", sessionId=visit, ago=300))
+        await house.send(event("playEnd", eventId=f"end-{visit}", playId="1", sessionId=visit, duration=heard))
+    await house.send(event("play", eventId="lone", playId="2", sessionId="s3", ago=300))
+    await house.send(event("playEnd", eventId="end", playId="2", sessionId="s4", duration=40.0))
+    await house.fold()
+    assert ((await daily(house))["avgDuration"], (await daily(house))["skipRate"]) == (75.0, 0.3333)
+
+
+async def test_an_id_that_thousands_of_plays_have_costs_no_more_than_others(house, event, monkeypatch):
+    """Then every slice in which it may have begun is recounted, so that the figures are right all the same."""
+    monkeypatch.setattr(raw, "MANY_OF_ONE_ID", 3)
+    await house.send(*[event("play", eventId=f"e{number}", playId="1", ago=600 * number) for number in range(8)])
+    await house.fold()
+    await house.send(event("playEnd", eventId="end", playId="1", duration=30.0))
+    await house.fold()
+    assert (await daily(house))["avgDuration"] == 30.0
+    hours = await house.stats.hours(TRACK_STATS, "t1", date(2026, 11, 21), date(2026, 11, 21))
+    assert sum(figures.sums.ended for figures in hours[date(2026, 11, 21)].values()) == 8
 
 
 async def test_an_end_completes_its_play_in_either_order(house, event):

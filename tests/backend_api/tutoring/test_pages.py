@@ -42,8 +42,8 @@ async def test_a_teacher_sends_a_link(api, context, telegram):
     await page.get_by_role("button", name="Send", exact=True).click()
     await expect(page.get_by_text("Sam has the link.")).to_be_visible()
     assert len(telegram.messages) == 1
-    await page.get_by_role("button", name="Cancel", exact=True).click()
-    await expect(page.get_by_role("cell", name="Cancelled")).to_be_visible()
+    await page.get_by_role("button", name="Cancel: Sam").click()
+    await expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
 
 
 async def test_an_admin_sees_filters_and_corrects(api, make_link, context):
@@ -53,18 +53,11 @@ async def test_an_admin_sees_filters_and_corrects(api, make_link, context):
     await expect(page.get_by_role("cell", name="<b>=Sam</b>").first).to_be_visible()
     await expect(page.get_by_role("cell", name="30:01").first).to_be_visible()
     await page.get_by_role("button", name="Correct").click()
-    length, save = page.get_by_label("Duration (m:ss)"), page.get_by_role("button", name="Save")
-    await expect(length).to_have_value("30:01")
-    for typed, told in (("30:01", "nothing was changed"), ("", "Write the duration"), ("1:75", "Write the duration")):
-        await length.fill(typed)
-        await page.get_by_label("Reason").fill("lost connection")
-        await save.click()
-        await expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
-    await length.fill("60")
-    await save.click()
-    await expect(page.get_by_text("1:00:00 (was 30:01)")).to_be_visible()
-    await expect(page.get_by_text("boss: lost connection")).to_be_visible()
-    await expect(page.get_by_text("40.00 EUR")).to_be_visible()
+    await page.get_by_label("Duration", exact=True).fill("60")
+    await page.get_by_label("Reason").fill("lost connection")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("measured 30:01")).to_be_visible()
+    await expect(page.get_by_text("set to 1:00:00 by boss")).to_contain_text("lost connection")
     await page.get_by_role("button", name="End silent sessions").click()
     await expect(page.get_by_text("No session has been silent for too long.")).to_be_visible()
     async with page.expect_download() as download:
@@ -79,7 +72,7 @@ async def test_a_statement_shows_what_is_due(api, make_link, context):
     await held(api, make_link, 1_801)
     page = await opened(api, context, "/admin/statements", ADMIN)
     await expect(page.get_by_role("cell", name="40 EUR per hour")).to_be_visible()
-    await expect(page.get_by_role("cell", name="up 15 min")).to_be_visible()
+    await expect(page.get_by_text("rounded up to 15 min")).to_be_visible()
     await expect(page.get_by_role("cell", name="30.00 EUR")).to_be_visible()
     await expect(page.get_by_role("button", name="Close the month")).to_be_hidden()
     await page.get_by_label("Month").fill("2026-10")
@@ -97,42 +90,112 @@ async def test_without_the_right_token_a_page_asks_for_one(api, context, path):
 
 
 async def test_a_double_click_sends_one_link(api, context, telegram):
-    """Two submits in one go are one lesson and one message."""
+    """The form that is submitted twice at once, and again before the answer, makes one link and one message."""
     page = await opened(api, context, "/teacher", TEACHER)
-    await page.get_by_role("row", name="Sam").get_by_role("button", name="Send Zoom link").click()
+    await page.get_by_role("button", name="Send Zoom link: Sam").click()
     await page.get_by_label("Meeting link").fill("https://zoom.us/j/1")
-    twice = "form => { form.requestSubmit(); form.requestSubmit(); }"
-    await page.locator("[data-send-form]").evaluate(twice)
+    await page.evaluate("for (const _ of [1, 2]) document.querySelector('[data-send-form]').requestSubmit()")
     await expect(page.get_by_text("Sam has the link.")).to_be_visible()
-    assert len(telegram.messages) == 1
+    rows = (await api.data("GET", "/api/admin/teacher-sessions", claims=ADMIN))["sessions"]
+    assert (len(rows), len(telegram.messages)) == (1, 1)
 
 
-async def test_a_refresh_leaves_the_focus_where_it_was(api, context):
-    """Somebody at a button of a row is still there after the rows were read again."""
+@pytest.mark.parametrize("words", ["Send again: Sam", "Cancel: Sam"])
+async def test_a_busy_button_acts_once(api, make_link, context, words):
+    """Two clicks before the answer are one request."""
+    await make_link()
     page = await opened(api, context, "/teacher", TEACHER)
-    button = page.get_by_role("row", name="Sam").get_by_role("button", name="Send Zoom link")
-    await button.focus()
-    async with page.expect_response("**/api/teachers/students", timeout=20_000):
-        pass
-    await page.wait_for_timeout(300)
-    await expect(button).to_be_focused()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.method in ("POST", "DELETE") else None)
+    await page.get_by_role("button", name=words).dblclick()
+    await expect(page.locator("[data-banner]")).to_be_visible()
+    assert len(asked) == 1
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+async def test_a_refresh_keeps_the_focus(api, make_link, context):
+    """Of a row that stayed as it was, and of one that changed meanwhile."""
+    link = await make_link()
+    page = await opened(api, context, "/teacher", TEACHER)
+    again = page.get_by_role("button", name="Send again: Sam")
+    await again.focus()
+    await api("POST", f"/api/teachers/links/{link['id']}/resend")
+    await make_link()
+    await refreshed(page)
+    await expect(page.locator("[data-sessions] tr")).to_have_count(2)
+    row = page.locator(f"[data-sessions] tr[data-key='{link['id']}']")
+    await expect(row.get_by_role("button", name="Send again: Sam")).to_be_focused()
+    await api("DELETE", f"/api/teachers/links/{link['id']}")
+    await refreshed(page)
+    await expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
+    assert await page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "today-title"
+
+
+async def refreshed(page):
+    """As after fifteen seconds."""
+    async with page.expect_response("**/api/admin/teacher-sessions?*"):
+        await page.clock.run_for(16_000)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
-    ("path", "claims", "needed"),
-    [("/admin/statements", ADMIN, "30.00 EUR"), ("/admin/teacher-sessions", ADMIN, "Correct"),
-     ("/teacher", TEACHER, "Send Zoom link")],
-)  # fmt: skip
-async def test_what_matters_is_in_sight(api, make_link, context, path, claims, needed, width):
-    """On a desk and on a phone: amounts and buttons need no sideways scrolling."""
-    await held(api, make_link, 1_801)
+    ("path", "claims", "wanted"),
+    [
+        ("/teacher", TEACHER, ["Send Zoom link", "Send again", "Cancel"]),
+        ("/admin/teacher-sessions", ADMIN, ["Correct", "40 EUR per hour", "1:15:01", "for 1:30:00"]),
+        ("/admin/statements", ADMIN, ["60.00 EUR", "90"]),
+    ],
+)
+async def test_what_matters_is_in_sight(api, make_link, context, path, claims, wanted, width):
+    """Nothing has to be scrolled sideways for, on a small laptop and on a phone."""
+    await held(api, make_link, 4_501)
+    await make_link()
     page = await opened(api, context, path, claims)
     await page.set_viewport_size({"width": width, "height": 900})
-    place = page.locator("tbody").get_by_text(needed).first
-    await expect(place).to_be_visible()
-    box = await place.bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
-    hidden = "all => Math.max(...all.map(one => one.scrollWidth - one.clientWidth))"
-    assert await page.locator(".scroll:visible").evaluate_all(hidden) <= 1
+    for words in wanted:
+        box = await page.get_by_text(words, exact=True).first.bounding_box()
+        assert box["x"] >= 0, words
+        assert box["x"] + box["width"] <= width, words
+    hidden = "[...document.querySelectorAll('.scroll')].filter((part) => part.scrollWidth > part.clientWidth).length"
+    assert await page.evaluate(hidden) == 0
+
+
+async def test_the_evidence_is_shown(api, make_link, context):
+    """A start from the sender's own address, what the page claimed, and whether the message arrived."""
+    link = await make_link()
+    api.clock.at -= 600
+    await api("POST", "/api/zoom/start", {"token": link["trackingToken"]}, key=None)
+    api.clock.at += 600
+    end = {"token": link["trackingToken"], "duration": 30}
+    await api("POST", "/api/zoom/end-session", end, key=None)
+    page = await opened(api, context, "/admin/teacher-sessions", ADMIN)
+    await expect(page.get_by_text("page said 30:00 (+20:00)")).to_be_visible()
+    await expect(page.get_by_text("started at the sender's address")).to_be_visible()
+    await expect(page.get_by_text("message delivered")).to_be_visible()
+
+
+@pytest.mark.parametrize("typed", ["", " ", "abc", "1:75", "30:01"])
+async def test_an_empty_or_unchanged_duration_corrects_nothing(api, make_link, context, typed):
+    """The dialog says what is wrong, nothing is sent, the seconds stay."""
+    await held(api, make_link, 1_801)
+    page = await opened(api, context, "/admin/teacher-sessions", ADMIN)
+    await page.get_by_role("button", name="Correct").click()
+    await expect(page.get_by_label("Duration", exact=True)).to_have_value("30:01")
+    await page.get_by_label("Duration", exact=True).fill(typed)
+    await page.get_by_label("Reason").fill("a reason")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#correct-problem")).not_to_be_empty()
+    (row,) = (await api.data("GET", "/api/admin/teacher-sessions", claims=ADMIN))["sessions"]
+    assert (row["billedFromSeconds"], row["corrections"]) == (1_801, [])
+
+
+async def test_a_correction_keeps_its_seconds(api, make_link, context):
+    """Minutes and seconds as they were typed."""
+    await held(api, make_link, 1_801)
+    page = await opened(api, context, "/admin/teacher-sessions", ADMIN)
+    await page.get_by_role("button", name="Correct").click()
+    await page.get_by_label("Duration", exact=True).fill("1:02:03")
+    await page.get_by_label("Reason").fill("a reason")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("cell", name="1:02:03").first).to_be_visible()
+    (row,) = (await api.data("GET", "/api/admin/teacher-sessions", claims=ADMIN))["sessions"]
+    assert row["billedFromSeconds"] == 3_723

@@ -228,3 +228,49 @@ async def test_a_preview_bot_starts_nothing(api, make_link, path_of, method):
     status, _ = await api(method, path_of(link).removeprefix(api.url), key=None)
     assert status == 200
     assert (await session_of(api, link))["sessionStatus"] == "pending"
+
+
+async def test_a_start_that_fails_says_that_nothing_goes_on(api, make_link, context, path_of):
+    """No nought of a countdown and no word of a lesson that goes on; Join tries again."""
+    link = await make_link()
+    page = await context.new_page()
+    await context.route("**/api/zoom/start", lambda route: route.fulfill(status=503, body="{}"))
+    await page.goto(path_of(link))
+    await page.get_by_role("button", name="Join now").click()
+    await expect(page.get_by_text("could not be started, and nothing is counted yet")).to_be_visible()
+    await expect(page.get_by_text("The lesson has not begun.")).to_be_visible()
+    await expect(page.get_by_text("The lesson goes on")).to_have_count(0)
+    await expect(page.locator("[data-show=countdown]")).not_to_have_text("0")
+    await context.unroute("**/api/zoom/start")
+    await page.get_by_role("button", name="Join now").click()
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    await expect(page.locator("[data-offline]")).to_be_hidden()
+
+
+async def test_end_without_a_network_says_why(api, make_link, context, path_of):
+    """The banner is there at once; what could not be done is forgotten when the network is back."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    await context.set_offline(True)
+    await expect(page.get_by_text("The server cannot be reached")).to_be_visible()
+    await page.get_by_role("button", name="End session").click()
+    await expect(page.get_by_text("could not be ended")).to_be_visible()
+    await expect(page.get_by_text("The lesson goes on; this page keeps trying.")).to_be_visible()
+    await context.set_offline(False)
+    await expect(page.get_by_text("The server cannot be reached")).to_be_hidden()
+    await expect(page.get_by_text("could not be ended")).to_have_count(0)
+
+
+async def test_the_way_to_the_meeting_in_the_same_tab_is_no_close(api, make_link, context, path_of):
+    """As browsers inside of messengers do it: ten minutes there, back, and it is still the same lesson."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    await page.evaluate("document.querySelector('[data-meeting]').target = '_self'")
+    await page.get_by_role("link", name="Open the meeting").click()
+    await expect(page.get_by_role("heading", name="The meeting")).to_be_visible()
+    api.clock.at += 600
+    assert (await session_of(api, link))["sessionStatus"] == "active"
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    row = await until(api, link, sessionStatus="active")
+    assert row["sessionEndedAt"] is None

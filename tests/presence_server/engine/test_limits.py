@@ -34,11 +34,11 @@ def pass_time(run, seconds):
 
 
 async def test_a_client_is_pinged_after_the_interval_and_stays_when_it_answers(run):
-    """Ping, pong, and again."""
+    """Ping, pong, and again; never before its time."""
     raw, _ = await joined(run)
-    for _ in range(3):
-        pass_time(run, 24.9)
-        pass_time(run, 25.1)
+    for beat in range(3):
+        pass_time(run, 25.1 * beat + 24.8)
+        pass_time(run, 25.1 * beat + 25.1)
         assert await raw.receive() == "2"
         raw.send("3")
         raw.send('421["echo"]')

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from presence_server.history import checkpoint as module
 from presence_server.history.checkpoint import (
     Checkpoint,
     closed_record,
@@ -29,7 +30,7 @@ def _records(sampler: Sampler, at: float):
     records = []
     for slot, windows in sampler.closed_slots(at):
         records += [rooms_record(carried(slot, [window])) for window in windows]
-        records.append(closed_record(slot % 12))
+        records.append(closed_record(slot % 12, 0))
     return records
 
 
@@ -51,7 +52,7 @@ def test_a_dead_boots_slots_become_its_parts():
 
 def test_a_torn_or_altered_line_ends_what_is_believed():
     """Whatever the kill left of the last line, the lines before it count."""
-    lines = [encode(closed_record(number)) for number in range(3)]
+    lines = [encode(closed_record(number, 0)) for number in range(3)]
     for cut in range(len(lines[2])):
         assert len(decode(lines[0] + lines[1] + lines[2][:cut])) == 2
     altered = lines[1].replace(b"1", b"2", 1)
@@ -61,7 +62,7 @@ def test_a_torn_or_altered_line_ends_what_is_believed():
 
 def test_slots_after_a_missing_one_are_not_believed():
     """A record that could not be written leaves a gap; what changed in it is unknown."""
-    records = [HEAD, levels_record(MINUTE, {"auction:a": 1}), closed_record(0), closed_record(2)]
+    records = [HEAD, levels_record(MINUTE, {"auction:a": 1}), closed_record(0, 0), closed_record(2, 0)]
     [part] = replay(records)
     assert [slot.number for slot in part.slots] == [0]
 
@@ -86,8 +87,8 @@ def test_nothing_is_made_of_an_empty_file():
 async def test_files_are_kept_by_boot_and_minute_until_they_are_removed(tmp_path):
     """A new process finds them; removing twice is harmless."""
     checkpoint = Checkpoint(tmp_path, "node-1")
-    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 2}), closed_record(0)])
-    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 2}), closed_record(0)])
+    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 2}), closed_record(0, 0)])
+    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 2}), closed_record(0, 0)])
     found = list(Checkpoint(tmp_path, "node-1").leftovers())
     assert [part.timestamp.timestamp() for leftover in found for part in leftover.parts] == [MINUTE, MINUTE + 60]
     files = await checkpoint.files(7, MINUTE)
@@ -97,40 +98,64 @@ async def test_files_are_kept_by_boot_and_minute_until_they_are_removed(tmp_path
     assert await checkpoint.files(7) == [found[1].path]
 
 
-async def test_a_folder_that_cannot_be_written_is_a_gap_and_no_crash(tmp_path):
-    """After a failure nothing more of that minute is written: a later `closed` would be read as if all was known."""
+async def test_what_could_not_be_written_is_written_with_what_follows(tmp_path):
+    """A folder that is away for a while costs nothing of the minute; nor does it stop the next minute's file."""
     checkpoint, levels = Checkpoint(tmp_path / "data", "node-1"), levels_record(MINUTE, {"auction:a": 1})
     await checkpoint.append(7, MINUTE, [levels])
-    (tmp_path / "data").mkdir()
-    for number in range(3):
-        await checkpoint.append(7, MINUTE, [closed_record(number)])
+    await checkpoint.append(7, MINUTE, [closed_record(0, 0)])
     assert list(checkpoint.leftovers()) == []
-    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 1}), closed_record(0)])
-    assert [len(leftover.parts) for leftover in checkpoint.leftovers()] == [1]
+    (tmp_path / "data").mkdir()
+    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 1}), closed_record(0, 0)])
+    await checkpoint.append(7, MINUTE, [closed_record(1, 0)])
+    assert [[slot.number for slot in left.parts[0].slots] for left in checkpoint.leftovers()] == [[0, 1], [0]]
 
 
-async def test_a_slot_whose_rooms_could_not_be_written_is_not_believed(tmp_path, monkeypatch):
+async def test_nothing_is_written_without_what_is_missing_before_it(tmp_path, monkeypatch):
     """The disk takes the few bytes of `closed` and not the rooms before it: the slots before it are all there is."""
-    checkpoint, write = Checkpoint(tmp_path, "node-1"), Checkpoint._append
-    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 1}), closed_record(0)])
+    checkpoint = Checkpoint(tmp_path, "node-1")
+    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 1}), closed_record(0, 0)])
 
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
     sampler = Sampler("node-1", 7, MINUTE, {"auction:a": 1})
     sampler.change("auction:a", 90, 1, MINUTE + 6)
-    monkeypatch.setattr(Checkpoint, "_append", full)
-    await checkpoint.append(7, MINUTE, _records(sampler, MINUTE + 10)[1:2])
-    monkeypatch.setattr(Checkpoint, "_append", write)
-    for number in range(1, 4):
-        await checkpoint.append(7, MINUTE, [closed_record(number)])
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_append", full)
+        await checkpoint.append(7, MINUTE, _records(sampler, MINUTE + 10)[1:])
     [leftover] = checkpoint.leftovers()
     assert [slot.number for part in leftover.parts for slot in part.slots] == [0]
+    await checkpoint.append(7, MINUTE, [closed_record(2, 0)])
+    [leftover] = checkpoint.leftovers()
+    assert [(slot.number, slot.high) for part in leftover.parts for slot in part.slots] == [(0, 1), (1, 90), (2, 90)]
+
+
+async def test_what_waits_for_the_disk_is_bounded_and_the_oldest_file_is_given_up(tmp_path, monkeypatch):
+    """A later minute's file is whole; nothing is added to the one that lacks something."""
+    monkeypatch.setattr(module, "MAX_PENDING", 3)
+    checkpoint = Checkpoint(tmp_path / "data", "node-1")
+    for number in range(3):
+        await checkpoint.append(7, MINUTE, [closed_record(number, 0)])
+    await checkpoint.append(7, MINUTE + 60, [levels_record(MINUTE + 60, {"auction:a": 1}), closed_record(0, 0)])
+    (tmp_path / "data").mkdir()
+    await checkpoint.append(7, MINUTE, [closed_record(3, 0)])
+    await checkpoint.append(7, MINUTE + 60, [closed_record(1, 0)])
+    assert [left.parts[0].timestamp.timestamp() - MINUTE for left in checkpoint.leftovers()] == [60]
+
+
+async def test_what_was_filed_is_not_written_any_more(tmp_path):
+    """A file that never came to be is not made once its minute has arrived elsewhere."""
+    checkpoint = Checkpoint(tmp_path / "data", "node-1")
+    await checkpoint.append(7, MINUTE, [levels_record(MINUTE, {"auction:a": 1}), closed_record(0, 0)])
+    await checkpoint.remove(await checkpoint.files(7, MINUTE))
+    (tmp_path / "data").mkdir()
+    await checkpoint.append(7, MINUTE + 60, [closed_record(0, 0)])
+    assert len(list((tmp_path / "data").iterdir())) == 1
 
 
 def test_a_file_whose_first_slots_are_missing_has_none():
     """What was held is known from the minute's start; what became of it until the third slot is not."""
-    assert replay([HEAD, levels_record(MINUTE, {"auction:a": 1}), closed_record(2)]) == []
+    assert replay([HEAD, levels_record(MINUTE, {"auction:a": 1}), closed_record(2, 0)]) == []
 
 
 async def test_a_file_that_cannot_be_removed_or_read_stops_nothing(tmp_path):

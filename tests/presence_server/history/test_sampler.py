@@ -31,7 +31,7 @@ def test_a_minute_is_closed_when_it_is_over_and_the_room_goes_on():
     [first] = _parts(sampler)
     sampler.turn(MINUTE + 120)
     [second] = _parts(sampler)
-    assert (first.sample_count, first.slots[0].held_seconds) == (10, 5.0)
+    assert (first.sample_count, first.slots[2].held_seconds) == (10, 4.999)
     assert (second.sample_count, second.avg_viewers, second.joins) == (12, 3.0, 0)
     assert second.timestamp.timestamp() == MINUTE + 60
 
@@ -99,11 +99,12 @@ def test_an_abandoned_boot_covers_only_the_slots_it_gave_out():
 
 
 def test_the_end_covers_the_slot_in_progress_as_far_as_it_went():
-    """A shutdown in mid-slot keeps its seconds."""
+    """A shutdown in mid-slot keeps its seconds, and says that nobody is here before and after."""
     sampler = _sampler()
     sampler.change("auction:a", 2, 1, MINUTE + 10)
     [part] = sampler.end(MINUTE + 17, ALONE)
-    assert [(slot.number, slot.held_seconds) for slot in part.slots] == [(2, 5.0), (3, 2.0)]
+    assert [(slot.number, slot.held_seconds) for slot in part.slots[2:4]] == [(2, 4.999), (3, 2.0)]
+    assert {slot.held_seconds for slot in (*part.slots[:2], *part.slots[4:])} == {0.0}
     assert sampler.end(MINUTE + 18, ALONE) == []
 
 

@@ -11,8 +11,8 @@ ROOM = "auction:demo"
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
 
 
-def _window(level: int, held_from: float = 0.0) -> MinuteWindow:
-    return MinuteWindow(ROOM, MINUTE, level, MINUTE + held_from)
+def _window(level: int, held_from: float = 0.0, zero_from: int | None = None) -> MinuteWindow:
+    return MinuteWindow(ROOM, MINUTE, level, MINUTE + held_from, zero_from)
 
 
 def _closed(window: MinuteWindow) -> Part:
@@ -44,10 +44,11 @@ def test_a_spike_of_one_second_between_two_samples_sets_the_peak():
 
 
 def test_the_nothing_before_the_first_join_is_no_low():
-    """A room is held from its first join; its first slot covers less, the ones before do not exist."""
-    part = _closed(_window(1, held_from=13))
-    assert [slot.number for slot in part.slots] == list(range(2, 12))
-    assert part.slots[0] == Slot(2, 1, 1, 1, 1, 2.0, 2.0)
+    """A room is held from its first join; the slots before say that nobody was here, and count for nothing."""
+    window = _window(1, held_from=13, zero_from=1)
+    window.change(1, MINUTE + 13)
+    part = _closed(window)
+    assert part.slots[:2] == [Slot(1, 0, 0, 0, 0, 0.0, 0.0), Slot(2, 0, 1, 1, 1, 2.0, 2.0)]
     assert (part.min_viewers, part.avg_viewers, part.sample_count) == (1, 1.0, 10)
 
 

@@ -18,8 +18,8 @@ export class ApiError extends Error {
 }
 
 /** The `data` of an answer. Throws ApiError, or AbortError when `signal` says so. */
-export async function callApi(path, { method = 'GET', body, signal } = {}) {
-  const response = await send(path, { method, body, signal });
+export async function callApi(path, { method = 'GET', body, headers, signal } = {}) {
+  const response = await send(path, { method, body, headers, signal });
   const answer = await response.json().catch(() => ({}));
   return answer.data ?? answer;
 }
@@ -34,10 +34,10 @@ export async function download(path, filename) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-async function send(path, { method, body, signal }) {
+async function send(path, { method, body, headers: more, signal }) {
   const token = currentToken();
   if (token !== null && isExpired(token)) throw new ApiError('expired', 'The token has expired.', { status: 401 });
-  const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { 'Content-Type': 'application/json' }) };
+  const headers = { ...more, ...(token && { Authorization: `Bearer ${token}` }), ...(body && { 'Content-Type': 'application/json' }) };
   let response;
   try {
     response = await fetch(path, { method, headers, signal, ...(body && { body: JSON.stringify(body) }) });

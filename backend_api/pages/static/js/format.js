@@ -44,12 +44,15 @@ export function formatLength(seconds) {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
-/** Seconds of `75` (minutes), `75:30` or `1:15:30`; null for anything else. */
-export function lengthOf(text) {
-  const parts = text.trim().split(':');
-  if (parts.length > 3 || !parts.every((part, index) => /^\d{1,5}$/.test(part) && (index === 0 || part < 60))) return null;
-  const [seconds, minutes, hours = 0] = parts.length === 1 ? [0, ...parts] : parts.reverse();
-  return Number(seconds) + 60 * Number(minutes) + HOUR_SECONDS * Number(hours);
+const MAX_LENGTH_SECONDS = 24 * HOUR_SECONDS;
+
+/** Seconds of what `formatLength` writes, of `m:ss` and of whole minutes; null for anything else and beyond a day. */
+export function readLength(text) {
+  if (!/^\s*\d{1,4}(:[0-5]?\d){0,2}\s*$/.test(text)) return null;
+  const parts = text.split(':').map(Number);
+  const [hours, minutes, seconds] = parts.length === 3 ? parts : [0, ...parts, 0];
+  const all = hours * HOUR_SECONDS + minutes * 60 + seconds;
+  return all <= MAX_LENGTH_SECONDS ? all : null;
 }
 
 export const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

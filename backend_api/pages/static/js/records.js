@@ -1,4 +1,4 @@
-/** What pages with records of sessions share: loading with its failures, a banner, words and cells. */
+/** What pages with records of sessions share: loading with its failures, a banner, one act at a time, words and cells. */
 
 import { enterState, find, make, show } from './dom.js';
 import { formatClock, formatLength, formatStart } from './format.js';
@@ -7,19 +7,29 @@ import { currentToken } from './token.js';
 
 const REFRESH_MS = 15_000;
 
-export const STATUS_WORDS = {
-  pending: 'Sent', active: 'Active', ended: 'Ended', timeout: 'Timed out', cancelled: 'Cancelled',
-};
-export const END_WORDS = { button: 'End button', pageClose: 'page closed' };
-export const DELIVERY_WORDS = { waiting: 'On its way', delivered: 'Delivered', failed: 'Not delivered', none: 'No chat known' };
+const LARGE_DIFFERENCE_SECONDS = 60;
 
-/** Runs `load` now, with each new token and every 15 s while the page is looked at. Gives back a way to run it again. */
+const STATUS_WORDS = {
+  pending: ['wait', 'Sent'], active: ['good', 'Active'], ended: ['', 'Ended'], timeout: ['wait', 'Timed out'], cancelled: ['', 'Cancelled'],
+};
+const END_WORDS = { button: 'by the End button', pageClose: 'the page was closed', timeout: 'silent for too long' };
+const DELIVERY_WORDS = {
+  waiting: 'message on its way', delivered: 'message delivered', failed: 'message not delivered', none: 'not sent: no chat known',
+};
+
+/**
+ * Runs `load(signal)` now, with each new token and every 15 s while the page is looked at; a newer run puts an end to
+ * the one before. Gives back a way to run it again.
+ */
 export function keepLoaded(load) {
   let isShown = false;
+  let loading = null;
   const reload = async () => {
+    loading?.abort();
     if (currentToken() === null) return askForToken('missing');
+    loading = new AbortController();
     try {
-      await load();
+      await load(loading.signal);
       if (!isShown) enterState('ready');
       isShown = true;
       show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
@@ -52,41 +62,72 @@ export function say(words, isBad = false) {
   banner.hidden = words === '';
 }
 
-/** Runs what a button or a form does, once at a time; says what went wrong. */
-export const attempt = (act, tell = (words) => say(words, true)) => async (event) => {
+/** Runs what a button or a form does, one at a time; `fail` says what went wrong. A busy control keeps its focus. */
+export const attempt = (act, fail = (words) => say(words, true)) => async (event) => {
+  const control = event.currentTarget;
   event.preventDefault();
-  const place = event.currentTarget;
-  const buttons = place instanceof HTMLFormElement ? [...place.querySelectorAll('button[type=submit]')] : [place];
-  if (buttons.some((button) => button.disabled)) return;
-  for (const button of buttons) button.disabled = true;
+  if (control.getAttribute('aria-busy') === 'true') return;
+  control.setAttribute('aria-busy', 'true');
   try {
     await act(event);
   } catch (error) {
-    tell(error.message);
+    fail(error.message);
   } finally {
-    for (const button of buttons) button.disabled = false;
+    control.removeAttribute('aria-busy');
   }
 };
 
-/** Puts rows into a table's body. Whoever is at a control of a row stays there; on a phone each cell has its heading. */
-export function fillRows(body, rows) {
-  const at = document.activeElement?.closest('tr[data-key]');
-  const held = body.contains(at) && [...at.querySelectorAll('button, a')].indexOf(document.activeElement);
-  const headings = [...body.closest('table').tHead.rows[0].cells].map(({ textContent }) => textContent);
-  for (const row of rows) for (const [index, one] of [...row.cells].entries()) one.dataset.label = headings[index];
-  body.replaceChildren(...rows);
-  if (held !== false) rows.find(({ dataset }) => dataset.key === at.dataset.key)?.querySelectorAll('button, a')[held]?.focus({ preventScroll: true });
+/** A button in a row; `name` tells it from the others of the row, `whose` what a screen reader says beside the words. */
+export function rowButton(name, words, whose, act) {
+  const button = make('button', { type: 'button', 'data-control': name, 'aria-label': `${words}: ${whose}` }, words);
+  button.addEventListener('click', attempt(act));
+  return button;
+}
+
+/** When a lesson began and, below, when it ended: the time alone where it is the same day's. */
+export function startAndEnd({ clickedAt, sessionEndedAt }) {
+  const when = (...content) => make('td', { class: 'when' }, ...content);
+  if (clickedAt === null) return when('not begun');
+  if (sessionEndedAt === null) return when(formatMoment(clickedAt), under('still on'));
+  const [began, ended] = [new Date(clickedAt), new Date(sessionEndedAt)];
+  const isSameDay = began.toDateString() === ended.toDateString();
+  return when(formatMoment(clickedAt), under(`to ${isSameDay ? formatClock(ended / 1_000) : formatMoment(sessionEndedAt)}`));
 }
 
 export const formatMoment = (text) => (text === null ? '–' : formatStart(Date.parse(text) / 1_000, 60));
 export const formatSeconds = (seconds) => (seconds === null || seconds === undefined ? '–' : formatLength(seconds));
-export const right = (text, ...notes) => noted('right', text, notes);
-export const cell = (text, ...notes) => noted('', text, notes);
+export const right = (...content) => make('td', { class: 'right' }, ...content);
+export const cell = (...content) => make('td', {}, ...content);
 
-/** A cell with notes below its text; those that are empty are left out. */
-function noted(kind, text, notes) {
-  const below = notes.filter(Boolean).map((note) => make('small', {}, note));
-  return make('td', kind ? { class: kind } : {}, text, ...below);
+/** A smaller line below what a cell says; `isOdd` where somebody should look at it. */
+export const under = (words, isOdd = false) => make('small', { class: isOdd ? 'under odd' : 'under' }, words);
+
+/** `+0:07`, `−1:02:00`. */
+export const formatDifference = (seconds) => `${seconds < 0 ? '−' : '+'}${formatLength(Math.abs(seconds))}`;
+
+/** What a client said about a length, below what was measured; nothing where it said nothing. */
+export function claimed(who, clientSeconds, difference) {
+  if (clientSeconds === null || difference === null) return [];
+  const words = `${who} said ${formatLength(Math.round(clientSeconds))} (${formatDifference(difference)})`;
+  return [under(words, Math.abs(difference) >= LARGE_DIFFERENCE_SECONDS)];
+}
+
+/** How a lesson stands: a dot and a word; below it how it ended, or whether its message arrived. */
+export function lessonStatus({ sessionStatus, present, endReason, delivered, deliveryReason }) {
+  const isAway = sessionStatus === 'active' && !present;
+  const [is, words] = STATUS_WORDS[sessionStatus];
+  const failed = delivered === 'failed' && deliveryReason ? `: ${deliveryReason}` : '';
+  const why = END_WORDS[endReason] ?? (isAway ? 'away' : '');
+  return cell(
+    make('span', { class: 'status', 'data-is': isAway ? 'wait' : is }, words), ...(why ? [under(why)] : []),
+    under(DELIVERY_WORDS[delivered] + failed, delivered === 'failed'),
+  );
+}
+
+/** The package that a lesson is sold under, and its rate below. */
+export function terms({ packageName, packageId, packageRate, currency, rateUnit }) {
+  if (packageRate === null) return cell('–');
+  return cell(packageName || packageId || 'Single rate', under(`${packageRate} ${currency} per ${rateUnit}`));
 }
 
 /** `?a=1&b=2` of what is not empty. */

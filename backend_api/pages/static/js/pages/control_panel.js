@@ -7,13 +7,15 @@ import { formatClock, formatCount, formatLength, formatStart, timeZone } from '.
 import { hourChart } from '../hours.js';
 import { rangeOf, STEP_SECONDS, withTimes } from '../points.js';
 import { watch } from '../presence.js';
-import { fillRows, right } from '../records.js';
+import { cell, claimed, right } from '../records.js';
+import { fillRows } from '../rows.js';
 import { askForToken, startSession } from '../session.js';
 import { currentToken, peek } from '../token.js';
 
 const ID = /^[A-Za-z0-9_.~-]{1,128}$/;
 const DAY_SECONDS = 86_400;
 const REFRESH_MS = 10_000;
+const STATUS_IS = { active: 'good', completed: '', timeout: 'wait' };
 const PERIODS = [['today', 'Today'], ['week', 'This week'], ['month', 'This month'], ['all_time', 'All time']];
 
 const banner = find('[data-banner]');
@@ -96,7 +98,9 @@ async function loadFigures() {
   isShown = true;
   banner.hidden = true;
   showFigures(periods);
-  fillRows(find('[data-rows]'), recent.sessions.map(sessionRow));
+  find('[data-table]').hidden = recent.sessions.length === 0;
+  find('[data-empty="sessions"]').hidden = recent.sessions.length > 0;
+  fillRows(find('[data-rows]'), recent.sessions, sessionRow);
   show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
   live ??= watch({ room: `channel:${channel}`, onChange: showNow, onStatus: showNowStatus });
 }
@@ -126,28 +130,21 @@ function showFigures(periods) {
   show('today-note', `${formatCount(today.totalSessions)} sessions`);
   show('active', formatCount(today.activeSessions));
   show('unique', formatCount(today.uniqueListeners));
-  find('[data-periods]').replaceChildren(...PERIODS.map(([, words], index) => {
-    const of = periods[index];
-    const cell = (text) => make('td', { class: 'right' }, text);
-    return make('tr', {}, make('th', { scope: 'row' }, words), cell(of.totalListeningTime), cell(formatCount(of.totalSessions)),
-      cell(`${of.uniqueListenersExact ? '' : '≈ '}${formatCount(of.uniqueListeners)}`), cell(formatLength(of.averageSessionSeconds)));
-  }));
+  fillRows(find('[data-periods]'), PERIODS.map(([id, words], index) => ({ id, words, ...periods[index] })), periodRow);
+}
+
+function periodRow(of) {
+  return make('tr', {}, make('th', { scope: 'row' }, of.words), right(of.totalListeningTime), right(formatCount(of.totalSessions)),
+    right(`${of.uniqueListenersExact ? '' : '≈ '}${formatCount(of.uniqueListeners)}`), right(formatLength(of.averageSessionSeconds)));
 }
 
 function sessionRow(session) {
   const who = session.userId ?? (session.listenerId ? `guest ${session.listenerId.slice(0, 8)}` : 'guest');
   return make('tr', {},
-    make('th', { scope: 'row', class: 'number' }, formatStart(Date.parse(session.startTime) / 1_000, 60)),
-    make('td', {}, who),
-    right(formatLength(session.durationSeconds), claimWords(session)),
-    make('td', {}, session.status),
-    make('td', {}, session.device ?? '–'),
-    make('td', {}, session.showId ?? '–'));
-}
-
-// The client's own number counts for nothing; where it is far off, somebody may want to know.
-function claimWords({ differenceSeconds: more, clientDurationSeconds }) {
-  return more !== null && Math.abs(more) >= 60 && `the page believes ${formatLength(clientDurationSeconds)}`;
+    make('th', { scope: 'row', class: 'number' }, formatStart(Date.parse(session.startTime) / 1_000, 60)), cell(who),
+    right(formatLength(session.durationSeconds), ...claimed('player', session.clientDurationSeconds, session.differenceSeconds)),
+    cell(make('span', { class: 'status', 'data-is': STATUS_IS[session.status] }, session.status)),
+    cell(session.device ?? '–'), cell(session.showId ?? '–'));
 }
 
 function showNow({ viewerCount, uniqueViewers, degraded }) {

@@ -3,10 +3,11 @@
 import { callApi, download } from '../api.js';
 import { find, make, setStatus } from '../dom.js';
 import { formatCount } from '../format.js';
-import { attempt, cell, fillRows, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say } from '../records.js';
+import { attempt, cell, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say, under } from '../records.js';
+import { fillRows } from '../rows.js';
 import { currentToken, peek } from '../token.js';
 
-const ROUNDING = { none: 'to the second', up: 'up', nearest: 'to the nearest' };
+const ROUNDING = { none: 'to the second', up: 'rounded up to', nearest: 'rounded to the nearest' };
 
 const filter = find('[data-filter]');
 const close = find('[data-close-month]');
@@ -22,32 +23,38 @@ function wanted() {
   return { month: filter.elements.month.value, teacher: filter.elements.teacher.value.trim() };
 }
 
-async function load() {
-  const statement = await callApi(`/api/admin/teacher-statements${queryOf(wanted())}`);
+async function load(signal) {
+  const statement = await callApi(`/api/admin/teacher-statements${queryOf(wanted())}`, { signal });
   setStatus(find('[data-closed]'), statement.closed ? 'good' : 'wait', statement.closed ? `Closed ${formatMoment(statement.closedAt)}` : 'Open: figures may still change');
   const isAdmin = (peek(currentToken()).roles ?? []).includes('admin');
   close.hidden = !isAdmin || statement.closed || statement.month >= localDate().slice(0, 7);
   find('[data-empty]').hidden = statement.lines.length > 0;
   find('[data-table]').hidden = statement.lines.length === 0;
-  fillRows(find('[data-rows]'), statement.lines.map(row));
+  fillRows(find('[data-rows]'), statement.lines, row, keyOf);
   const totals = Object.entries(statement.totals);
   find('[data-totals]').replaceChildren(...totals.map(([currency, amount]) => make('div', { class: 'tile' }, make('dt', {}, `Total ${currency}`), make('dd', {}, amount))));
 }
 
+const keyOf = ({ teacherId, packageId, packageVersion, rate, currency }) => [teacherId, packageId, packageVersion, rate, currency].join(' ');
+
 function row(line) {
   return make(
-    'tr', {}, make('th', { scope: 'row' }, line.teacherName),
-    cell(packageWords(line), line.rate !== null && `${line.rate} ${line.currency} per ${line.rateUnit}`, line.rounding !== null && roundingWords(line)),
+    'tr', {}, make('th', { scope: 'row' }, line.teacherName), packageCell(line), rateCell(line),
     right(formatCount(line.sessions)), right(formatSeconds(line.measuredSeconds)), right(line.billedMinutes),
     right(line.amount === null ? '–' : `${line.amount} ${line.currency}`),
   );
 }
 
-const packageWords = (line) => (line.rate === null ? 'no package' : `${line.packageName || line.packageId || 'single rate'}${line.packageVersion ? `, version ${line.packageVersion}` : ''}`);
+function packageCell({ rate, packageName, packageId, packageVersion }) {
+  if (rate === null) return cell('No package', under('counted, not billed'));
+  return cell(packageName || packageId || 'Single rate', ...(packageVersion ? [under(`version ${packageVersion}`)] : []));
+}
 
-function roundingWords({ rounding, blockMinutes, minimumMinutes }) {
+function rateCell({ rate, currency, rateUnit, rounding, blockMinutes, minimumMinutes }) {
+  if (rate === null) return cell('–');
   const blocks = rounding === 'none' ? ROUNDING.none : `${ROUNDING[rounding]} ${blockMinutes} min`;
-  return minimumMinutes > 0 ? `${blocks}, at least ${minimumMinutes} min` : blocks;
+  const rule = minimumMinutes > 0 ? `${blocks}, at least ${minimumMinutes} min` : blocks;
+  return cell(`${rate} ${currency} per ${rateUnit}`, under(rule));
 }
 
 async function closeMonth() {

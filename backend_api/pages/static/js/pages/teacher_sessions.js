@@ -1,29 +1,37 @@
-/** `/admin/teacher-sessions`: every lesson with its figures; corrections, the sweep, CSV. */
+/** `/admin/teacher-sessions`: every lesson with its figures and what speaks for them; corrections, the sweep, CSV. */
 
 import { callApi, download } from '../api.js';
 import { find, make, show } from '../dom.js';
-import { formatAverage, formatClock, formatCount, formatDay, formatLength, lengthOf, timeZone } from '../format.js';
+import { formatAverage, formatCount, formatLength, readLength, timeZone } from '../format.js';
 import {
-  attempt, cell, DELIVERY_WORDS, END_WORDS, fillRows, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, say, STATUS_WORDS,
+  attempt, cell, claimed, formatMoment, formatSeconds, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
+  startAndEnd, terms, under,
 } from '../records.js';
+import { fillRows } from '../rows.js';
+import { currentToken, peek } from '../token.js';
 
-/** What a page believes to have lasted so much longer or shorter than what was measured is worth a look. */
-const WORTH_A_LOOK_SECONDS = 60;
+const PAGE = 30;
+const MOST = 500;
 
 const filter = find('[data-filter]');
 const dialog = find('[data-correct]');
 const form = find('[data-correct-form]');
+const fail = (words) => show('correct-problem', words);
 let corrected = null;
+let limit = PAGE;
 
 filter.elements.from.value = localDate(29);
 filter.elements.to.value = localDate();
 const reload = keepLoaded(load);
-filter.addEventListener('change', reload);
+filter.addEventListener('change', () => showFirst(PAGE));
 filter.addEventListener('submit', (event) => event.preventDefault());
+find('[data-more-button]').addEventListener('click', attempt(() => showFirst(Math.min(limit + PAGE, MOST))));
 find('[data-csv]').addEventListener('click', attempt(() => download(`/api/admin/teacher-sessions.csv${queryOf(wanted())}`, 'teacher-sessions.csv')));
 find('[data-sweep]').addEventListener('click', attempt(sweep));
 find('[data-cancel-correct]').addEventListener('click', () => dialog.close());
-form.addEventListener('submit', attempt(correct, (words) => show('correct-problem', words)));
+form.addEventListener('submit', attempt(correct, fail));
+
+const isAdmin = () => (peek(currentToken() ?? '').roles ?? []).includes('admin');
 
 function wanted() {
   const { from, to, status, teacher, student } = filter.elements;
@@ -32,55 +40,60 @@ function wanted() {
   };
 }
 
-async function load() {
-  const { sessions, statistics, nextCursor } = await callApi(`/api/admin/teacher-sessions${queryOf({ ...wanted(), limit: 200 })}`);
+function showFirst(count) {
+  limit = count;
+  return reload();
+}
+
+async function load(signal) {
+  const { sessions, statistics, nextCursor } = await callApi(`/api/admin/teacher-sessions${queryOf({ ...wanted(), limit })}`, { signal });
+  find('[data-sweep]').hidden = !isAdmin();
   show('total', formatCount(statistics.total));
-  show('total-note', Object.entries(statistics.byStatus).filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`).join(', '));
+  show('total-note', Object.entries(statistics.byStatus).filter(([, count]) => count > 0).map(([name, count]) => `${formatCount(count)} ${name}`).join(', '));
   show('active', formatCount(statistics.active));
   show('average', formatAverage(statistics.averageMinutes));
   show('minutes', formatAverage(statistics.totalMinutes));
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
+  find('[data-groups]').hidden = sessions.length === 0;
   find('[data-more]').hidden = nextCursor === null;
-  fillRows(find('[data-rows]'), sessions.map(row));
-  fillRows(find('[data-teachers]'), statistics.perTeacher.map(groupRow));
-  fillRows(find('[data-students]'), statistics.perStudent.map(groupRow));
+  find('[data-more-button]').hidden = limit >= MOST;
+  show('shown', `The newest ${formatCount(sessions.length)} of ${formatCount(statistics.total)}. Narrow the filter or download the CSV for the others.`);
+  fillRows(find('[data-rows]'), sessions.map((session) => ({ ...session, mayCorrect: isAdmin() })), row);
+  fillRows(find('[data-teachers]'), statistics.perTeacher, groupRow);
+  fillRows(find('[data-students]'), statistics.perStudent, groupRow);
+  offer('teacher-ids', statistics.perTeacher);
+  offer('student-ids', statistics.perStudent);
 }
 
+const offer = (list, groups) => find(`#${list}`).replaceChildren(...groups.map(({ id, name }) => make('option', { value: id }, name)));
+
 function row(session) {
-  const place = make('td');
-  if (['ended', 'timeout'].includes(session.sessionStatus)) {
-    const button = make('button', { type: 'button', class: 'link' }, 'Correct');
-    button.addEventListener('click', () => openFor(session));
-    place.append(button);
-  }
-  const last = session.corrections.at(-1);
-  const length = last ? `${formatSeconds(last.durationSeconds)} (was ${formatSeconds(session.durationSeconds)})` : formatSeconds(session.durationSeconds);
+  const isOver = ['ended', 'timeout'].includes(session.sessionStatus);
+  const counts = session.corrections.at(-1)?.durationSeconds ?? session.durationSeconds;
+  const act = isOver && session.mayCorrect ? [rowButton('correct', 'Correct', session.studentName, () => openFor(session))] : [];
   return make(
-    'tr', { 'data-key': session.id },
-    make('th', { scope: 'row' }, session.teacherName), cell(session.studentName),
-    cell(statusWords(session), ['pending', 'active'].includes(session.sessionStatus) && DELIVERY_WORDS[session.delivered], session.startedByCreator && "opened from the sender's address"),
-    cell(formatMoment(session.clickedAt ?? session.sentTime), session.clickedAt === null ? 'sent' : untilWords(session)),
-    right(length, last && `${last.by}: ${last.reason}`, session.clickedAt !== null && `page seen ${formatSeconds(session.seenSeconds)}`, claimWords(session)),
-    cell(session.packageRate === null ? '–' : session.packageName || session.packageId || 'single rate', session.packageRate !== null && `${session.packageRate} ${session.currency}/${session.rateUnit}`),
-    right(session.amount === null ? '–' : `${session.amount} ${session.currency}`, session.amount !== null && `for ${formatSeconds(session.billedSeconds)}`), place,
+    'tr', {}, make('th', { scope: 'row' }, session.studentName, under(`with ${session.teacherName}`)), lessonStatus(session),
+    startAndEnd(session),
+    right(formatSeconds(counts), ...(counts === session.durationSeconds ? [] : [under(`measured ${formatSeconds(session.durationSeconds)}`)])),
+    terms(session), amount(session), evidence(session), make('td', { class: 'act' }, ...act),
   );
 }
 
-function untilWords({ clickedAt, sessionEndedAt }) {
-  if (sessionEndedAt === null) return null;
-  const [from, until] = [clickedAt, sessionEndedAt].map((text) => Date.parse(text) / 1_000);
-  return `until ${formatDay(from) === formatDay(until) ? formatClock(until) : formatMoment(sessionEndedAt)}`;
+function amount({ amount: due, currency, billedSeconds }) {
+  return due === null ? right('–') : right(`${due} ${currency}`, under(`for ${formatLength(billedSeconds)}`));
 }
 
-function claimWords({ clientDurationMinutes: claimed, durationSeconds }) {
-  const isOdd = claimed !== null && durationSeconds !== null && Math.abs(claimed * 60 - durationSeconds) >= WORTH_A_LOOK_SECONDS;
-  return isOdd && `the page believes ${formatSeconds(Math.round(claimed * 60))}`;
-}
-
-function statusWords({ sessionStatus, present, endReason }) {
-  if (sessionStatus === 'active' && !present) return 'Active, away';
-  return sessionStatus === 'ended' ? `Ended: ${END_WORDS[endReason]}` : STATUS_WORDS[sessionStatus];
+/** What was seen of the lesson beside its two ends, and what somebody should look at. */
+function evidence({ clickedAt, seenSeconds, clientDurationMinutes, differenceSeconds, startedByCreator, corrections }) {
+  if (clickedAt === null) return cell('–');
+  const client = clientDurationMinutes === null ? null : clientDurationMinutes * 60;
+  return make(
+    'td', { class: 'wide' },
+    under(`page seen ${formatLength(seenSeconds)}`), ...claimed('page', client, differenceSeconds),
+    ...(startedByCreator ? [under("started at the sender's address", true)] : []),
+    ...corrections.map(({ by, at, durationSeconds, reason }) => under(`set to ${formatLength(durationSeconds)} by ${by}, ${formatMoment(at)}: ${reason}`)),
+  );
 }
 
 function groupRow({ name, sessions, totalMinutes }) {
@@ -90,21 +103,21 @@ function groupRow({ name, sessions, totalMinutes }) {
 function openFor(session) {
   corrected = session;
   show('measured', formatSeconds(session.durationSeconds));
-  show('correct-problem', '');
+  fail('');
   form.elements.duration.value = formatLength(session.billedFromSeconds);
   form.elements.reason.value = '';
   dialog.showModal();
 }
 
 async function correct() {
-  const seconds = lengthOf(form.elements.duration.value);
+  const seconds = readLength(form.elements.duration.value);
   const reason = form.elements.reason.value.trim();
-  if (seconds === null) throw new Error('Write the duration as minutes (75), as m:ss (75:30) or as h:mm:ss (1:15:30).');
-  if (seconds === corrected.billedFromSeconds) throw new Error('This is what counts already; nothing was changed.');
-  if (reason === '') throw new Error('Say why: the reason stays in the record.');
+  if (seconds === null) return fail('Give the duration as minutes:seconds, for example 62:30, or as whole minutes.');
+  if (seconds === corrected.billedFromSeconds) return fail('This is the duration that counts already.');
+  if (reason === '') return fail('Say why: the reason is kept with the correction.');
   await callApi(`/api/admin/teacher-sessions/${corrected.id}`, { method: 'PATCH', body: { durationMinutes: seconds / 60, reason } });
   dialog.close();
-  say('Corrected.');
+  say(`Corrected: ${formatLength(seconds)} for ${corrected.studentName}.`);
   await reload();
 }
 

@@ -14,12 +14,15 @@ import { io } from '../../vendor/socket.io.esm.min.js';
 const KEY = 'presence.lesson';
 const COUNTDOWN_SECONDS = 5;
 const BEAT_MS = 25_000;
+const ON_THE_WAY_MS = 5_000;
 
 const token = takeToken();
 let lesson = null;
 let skewMs = 0;
 let left = COUNTDOWN_SECONDS;
 let isStarting = false;
+let isEnding = false;
+let isOnTheWay = false;
 let socket = null;
 
 find('[data-join]').addEventListener('click', () => start(openTab()));
@@ -29,9 +32,10 @@ setInterval(() => lesson?.status === 'active' && beat(), BEAT_MS);
 document.addEventListener('visibilitychange', () => document.hidden || lesson?.status !== 'active' || beat());
 addEventListener('pageshow', (event) => event.persisted && beat());
 addEventListener('online', () => beat());
-addEventListener('offline', () => showOffline(true));
+addEventListener('offline', () => showReach(false));
+find('[data-meeting]').addEventListener('click', onTheWay);
 addEventListener('pagehide', (event) => {
-  if (event.persisted || lesson?.status !== 'active') return;
+  if (event.persisted || isOnTheWay || lesson?.status !== 'active') return;
   navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, reason: 'pageClose', duration: minutesSoFar() }));
 });
 beat();
@@ -55,19 +59,24 @@ async function call(action, more = {}) {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token, ...more }),
     });
   } catch {
-    showOffline(true);
+    showReach(false);
     return { status: 0 };
   }
   const body = await response.json().catch(() => ({}));
-  showOffline(response.status >= 500);
+  showReach(response.status < 500);
   return { status: response.status, data: body.data, detail: body.detail };
 }
 
-// Whether a lesson goes on, the page knows only once it has heard of one.
-function showOffline(isOffline) {
-  find('[data-offline]').hidden = !isOffline;
-  show('offline', lesson?.status === 'active' ? 'The lesson goes on.' : 'Nothing has started yet.');
-  if (!isOffline) show('end-problem', '');
+function showReach(isReached) {
+  find('[data-offline]').hidden = isReached;
+  show('offline', lesson?.status === 'active' ? 'The lesson goes on; this page keeps trying.' : 'The lesson has not begun.');
+  if (isReached) show('end-problem', '');
+}
+
+// Browsers inside of messengers open the meeting in this very tab: the page is left for it, not closed.
+function onTheWay() {
+  isOnTheWay = true;
+  setTimeout(() => { isOnTheWay = false; }, ON_THE_WAY_MS);
 }
 
 async function beat() {
@@ -125,9 +134,9 @@ async function start(tab) {
   }
   tab?.close();
   left = 0;
-  show('countdown', '');
+  show('countdown', '–');
   if (status === 409) return refused(detail);
-  show('start-problem', 'The lesson could not be started. Try again.');
+  show('start-problem', 'The lesson could not be started, and nothing is counted yet. Press Join to try again.');
 }
 
 async function refused(detail) {
@@ -149,8 +158,11 @@ function showWay(link) {
 }
 
 async function end() {
+  if (isEnding) return;
+  isEnding = true;
   show('end-problem', '');
   const { data } = await call('end-session', { reason: 'button', duration: minutesSoFar() });
+  isEnding = false;
   if (data) take(data);
   else show('end-problem', 'The session could not be ended. Try again.');
 }
