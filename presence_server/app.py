@@ -48,6 +48,7 @@ from presence_server.viewers import Rules, Viewers
 
 log = structlog.get_logger(__name__)
 
+DAY_SECONDS = 86_400.0
 LAST_SENDS_SECONDS = 5.0
 """How long a shutdown tries to bring the last reports to the backend; what is left waits on the disk."""
 
@@ -184,7 +185,12 @@ async def _remember(
         raise StartError(f"the outbox cannot be opened: {error.reason}") from None
     node = own.node or folder.node()
     recorder = Recorder(node, clock, folder, Checkpoint(folder.path, node), outbox, shared.roster)
-    return _History(outbox, Courier(outbox, client.post_report, own.outbox.sends_per_second), recorder)
+    # A day less than the backend keeps parts: it packs their hours while all parts of them are there.
+    taken_for_seconds = (settings.backend.viewers.part_retention_days - 1) * DAY_SECONDS
+    courier = Courier(
+        outbox, client.post_report, own.outbox.sends_per_second, taken_for_seconds=taken_for_seconds, now=clock.now
+    )
+    return _History(outbox, courier, recorder)
 
 
 async def _carry(steps: AsyncExitStack, settings: Root, folder: DataFolder, clock: Clock) -> Carrying:

@@ -140,10 +140,19 @@ class PlacesPeer(BaseModel):
         return tuple(name.lower() for name in (self.country_header, self.region_header) if name is not None)
 
 
+class ViewersPeer(BaseModel):
+    """How long the backend takes late parts."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    part_retention_days: Annotated[int, Field(ge=2)] = 8
+
+
 class BackendPeer(Peer):
-    """Where the backend's pages are: they connect to us. And what both programs are told about places."""
+    """Where the backend's pages are: they connect to us. And what both programs are told about places and parts."""
 
     public_url: HttpUrl = "http://127.0.0.1:8080"
+    viewers: ViewersPeer = ViewersPeer()
     places: PlacesPeer = PlacesPeer()
 
 

@@ -53,8 +53,12 @@ class OutboxRefused(PresenceError):
 
 
 class Unreachable(PresenceError):
-    """What was asked of Redis may or may not have been done; `reason` fits on one line and names no secret."""
+    """What was asked of Redis was not answered; `reason` fits on one line and names no secret.
 
-    def __init__(self, reason: str) -> None:
+    `in_doubt` where it may have been done all the same, now or later.
+    """
+
+    def __init__(self, reason: str, *, in_doubt: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.in_doubt = in_doubt

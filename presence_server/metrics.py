@@ -7,7 +7,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from presence_server.delivery.courier import ITEMS_SET_ASIDE, Courier
+from presence_server.delivery.courier import ITEMS_SET_ASIDE, TOO_OLD, Courier
 from presence_server.delivery.outbox import Outbox
 from presence_server.delivery.reports import Fate
 from presence_server.history.recorder import Recorder
@@ -39,6 +39,10 @@ class PresenceCollector(Collector):
         yield self._attempts()
         aside = self._courier.outcomes[ITEMS_SET_ASIDE]
         yield CounterMetricFamily("presence_items_set_aside", "Items that the backend will not take", aside)
+        too_old = self._courier.outcomes[TOO_OLD]
+        yield CounterMetricFamily(
+            "presence_reports_too_old", "Reports lost because no backend took them in time", too_old
+        )
         made_room = self._outbox.aside_dropped
         yield CounterMetricFamily("presence_aside_items_dropped", "Set-aside items that made room", made_room)
         dropped = self._recorder.bodies_dropped

@@ -1,6 +1,7 @@
 """Takes reports from the outbox to the backend: oldest first, paced, again after a failure. Keeps nothing itself."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ CHOKED_TIMES = 5
 """A report on which the backend choked so often lets the others go first."""
 
 ITEMS_SET_ASIDE = "items set aside"
+TOO_OLD = "too old"
 
 Post = Callable[[str, bytes, str], Awaitable[Answer]]
 """Sends a body to a path under a request id: `BackendClient.post_report`."""
@@ -35,7 +37,10 @@ class _NotTakenError(Exception):
 
 
 class Courier:
-    """One report at a time, at most `sends_per_second` of them, so that an outage does not end in a flood."""
+    """One report at a time, at most `sends_per_second` of them, so that an outage does not end in a flood.
+
+    What is older than `taken_for_seconds` is dropped, loudly: the backend would not take it any more.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Courier:
         post: Post,
         sends_per_second: float,
         *,
+        taken_for_seconds: float = math.inf,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -50,13 +56,15 @@ class Courier:
         self._outbox = outbox
         self._post = post
         self._interval_seconds = 1 / sends_per_second
+        self._taken_for_seconds = taken_for_seconds
         self._now = now
         self._sleep = sleep
         self._chance = chance
         self._failures = 0
         self._choked = Counter[str]()
         self.outcomes = Counter[str]()
-        """How many attempts ended each way, by the name of the Fate, and how many items were set aside."""
+        """How many attempts ended each way, by the name of the Fate, how many items were set aside, how many reports
+        were too old."""
 
     async def run(self) -> None:
         """Deliver for ever."""
@@ -78,7 +86,7 @@ class Courier:
     async def next(self) -> float | None:
         """Deliver the oldest report. Seconds to wait, 0 when it is done with; None when nothing waits."""
         try:
-            report = await self._outbox.oldest()
+            report = await self._oldest_taken()
             if report is None:
                 return None
             await self._deliver(report)
@@ -89,6 +97,17 @@ class Courier:
             return self._wait(str(error))
         self._failures = 0
         return 0.0
+
+    async def _oldest_taken(self) -> Report | None:
+        while (report := await self._outbox.oldest()) is not None:
+            if self._now() - report.created_at <= self._taken_for_seconds:
+                return report
+            log.error(
+                "report_dropped", id=report.id, reason="older than what the backend takes", bytes=len(report.body)
+            )
+            await self._outbox.done(report)
+            self.outcomes[TOO_OLD] += 1
+        return None
 
     async def _deliver(self, report: Report) -> None:
         answer = await self._post(report.path, report.body, report.id)

@@ -60,6 +60,7 @@ class Report(NamedTuple):
     id: str
     path: str
     body: bytes
+    created_at: float
 
 
 class Outbox:
@@ -91,7 +92,7 @@ class Outbox:
         """The report to send next."""
         try:
             async with self._database.execute(
-                "SELECT place, id, path, body FROM reports ORDER BY place LIMIT 1"
+                "SELECT place, id, path, body, created_at FROM reports ORDER BY place LIMIT 1"
             ) as rows:
                 row = await rows.fetchone()
         except sqlite3.Error as error:

@@ -126,7 +126,9 @@ class Beats:
         self.member, self.trouble = member, None
         self.incarnations += 1
         log.info("enrolled", member=member, members=len(counters))
-        if any(node_of(other) == self._node and other not in self._mine for other in counters):
+        # One that was enrolled and never beaten is ours as well: its answer was lost.
+        rivals = (other for other, count in counters.items() if node_of(other) == self._node and count > 1)
+        if any(other not in self._mine for other in rivals):
             log.error("node_name_taken", node=self._node, hint="every process needs a presence.node of its own")
         self._began()
 

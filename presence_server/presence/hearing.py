@@ -49,6 +49,7 @@ class Hearing:
         self._rooms: dict[str, _Heard] = {}
         self._cold: dict[str, None] = {}
         self._round: list[str] = []
+        self._round_at, self._share = self._now(), 0
         self._wake = asyncio.Event()
 
     def hold(self, room: str) -> None:
@@ -102,13 +103,14 @@ class Hearing:
 
     async def sweep(self) -> None:
         """Once a second: let go of rooms that nobody wants, and read a sixtieth of the others."""
-        gone = self._let_go(self._now())
+        now = self._now()
+        gone = self._let_go(now)
         if gone:
             await self._store.ignore(gone)
-        if not self._round:
-            self._round = list(self._rooms)
-        share = -(-len(self._rooms) // int(REFRESH_SECONDS))
-        some, self._round = self._round[:share], self._round[share:]
+        if not self._round and now - self._round_at >= REFRESH_SECONDS:
+            self._round, self._round_at = list(self._rooms), now
+            self._share = -(-len(self._round) // int(REFRESH_SECONDS))
+        some, self._round = self._round[: self._share], self._round[self._share :]
         await self._read_all([room for room in some if self.is_warm(room)])
 
     def overdue(self, seconds: float) -> list[str]:

@@ -19,6 +19,10 @@ from presence_server.errors import Unreachable
 ANSWER_SECONDS = 3.0
 """A server that is silent for so long is as good as gone."""
 
+CONNECT_SECONDS = 1.0
+REST_SECONDS = 1.0
+"""A server that could not be connected to is left alone for so long: who asks meanwhile is not kept waiting."""
+
 Command = tuple[str | bytes | int, ...]
 Connect = Callable[[], AbstractConnection]
 Confirmation = asyncio.Future[ResponseError | None]
@@ -26,11 +30,37 @@ Confirmation = asyncio.Future[ResponseError | None]
 _FAILURES = (OSError, RedisError, EOFError, asyncio.TimeoutError)
 
 
+class Dial:
+    """Makes connections to one server, with a rest after each that failed."""
+
+    def __init__(self, make: Connect) -> None:
+        self._make = make
+        self._rests_until = 0.0
+        self._reason = ""
+
+    async def connect(self) -> AbstractConnection:
+        """A new connection, ready for commands. Raises Unreachable."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._rests_until:
+            raise Unreachable(self._reason)
+        connection = self._make()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException as error:
+            await _hang_up(connection)
+            self._rests_until, self._reason = loop.time() + REST_SECONDS, _in_words(error)
+            if isinstance(error, _FAILURES):
+                raise Unreachable(self._reason) from None
+            raise
+        return connection
+
+
 class Line:
     """One connection for commands, made when it is needed. Commands that come together travel together."""
 
-    def __init__(self, connect: Connect) -> None:
-        self._make = connect
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
         self._connection: AbstractConnection | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -40,14 +70,14 @@ class Line:
         Raises Unreachable where any of them may have been lost.
         """
         async with self._one_at_a_time:
+            connection = self._connection = self._connection or await self._dial.connect()
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    connection = self._connection or await self._connect()
                     await connection.send_packed_command([_packed(one) for one in commands], check_health=False)
                     return [await _reply(connection) for _ in commands]
             except _FAILURES as error:
                 await self.close()
-                raise Unreachable(_in_words(error)) from None
+                raise Unreachable(_in_words(error), in_doubt=True) from None
             except BaseException:
                 await self.close()
                 raise
@@ -57,24 +87,14 @@ class Line:
         if connection is not None:
             await _hang_up(connection)
 
-    async def _connect(self) -> AbstractConnection:
-        connection = self._make()
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except BaseException:
-            await _hang_up(connection)
-            raise
-        self._connection = connection
-        return connection
-
 
 class Ear:
     """One connection that hears channels. What it hears goes to `heard`; channels that it lost go to `deafened`."""
 
     def __init__(
-        self, connect: Connect, heard: Callable[[bytes, bytes], None], deafened: Callable[[list[bytes]], None]
+        self, dial: Dial, heard: Callable[[bytes, bytes], None], deafened: Callable[[list[bytes]], None]
     ) -> None:
-        self._make = connect
+        self._dial = dial
         self._heard = heard
         self._deafened = deafened
         self._connection: AbstractConnection | None = None
@@ -86,9 +106,9 @@ class Ear:
     async def subscribe(self, channels: Sequence[bytes]) -> list[ResponseError | None]:
         """Hear these channels too; None for each that the server confirmed. Raises Unreachable."""
         loop = asyncio.get_running_loop()
+        connection = await self._open()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                connection = await self._open()
                 waiting = [loop.create_future() for _ in channels]
                 self._asked.extend(zip(channels, waiting, strict=True))
                 await _send(connection, b"SSUBSCRIBE", channels)
@@ -124,13 +144,7 @@ class Ear:
     async def _open(self) -> AbstractConnection:
         async with self._opening:
             if self._connection is None:
-                connection = self._make()
-                try:
-                    await connection.connect()  # type: ignore[no-untyped-call]
-                except BaseException:
-                    await _hang_up(connection)
-                    raise
-                self._connection = connection
+                connection = self._connection = await self._dial.connect()
                 self._reader = asyncio.get_running_loop().create_task(self._read(connection))
             return self._connection
 

@@ -14,7 +14,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from presence_server.errors import Unreachable
 from presence_server.presence.address import RedisAddress
-from presence_server.presence.line import ANSWER_SECONDS, Command, Connect, Ear, Line
+from presence_server.presence.line import CONNECT_SECONDS, Command, Connect, Dial, Ear, Line
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ class Primaries:
         return _Map(tuple(first for first, *_ in ranges), owners)
 
     async def _once(self, host: Host, command: Command, *, database: int) -> object:
-        line = Line(self._connector(host, database))
+        line = Line(Dial(self._connector(host, database)))
         try:
             [reply] = await line.call([command])
         finally:
@@ -153,9 +153,9 @@ class Primaries:
         return reply
 
     def _primary(self, host: Host, first_slot: int) -> Primary:
-        connect = self._connector(host, self._address.database)
+        dial = Dial(self._connector(host, self._address.database))
         canary = _channel_in(first_slot) + b":" + self._name.encode()
-        return Primary(host, Line(connect), Ear(connect, self._heard, self._deafened), canary)
+        return Primary(host, Line(dial), Ear(dial, self._heard, self._deafened), canary)
 
     def _connector(self, host: Host, database: int) -> Connect:
         address = self._address
@@ -166,7 +166,7 @@ class Primaries:
             "client_name": f"presence:{self._name}",
             "protocol": 2,
             "driver_info": None,
-            "socket_connect_timeout": ANSWER_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
             "socket_timeout": None,
         }
 

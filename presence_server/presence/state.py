@@ -220,11 +220,14 @@ class SharedState:
                 state.unique = unique
 
     def _drop(self, room: str, state: _Room, member: str, until: float) -> None:
-        self._end(state, member, state.entries.pop(member).since, until)
+        since = state.entries.pop(member).since
+        if since < inf:
+            # Seen to live for the last time before it said this, it lived at least until then.
+            self._end(state, member, since, max(since, until))
         self._unlist(room, member)
 
     def _end(self, state: _Room, member: str, since: float, until: float) -> None:
-        if since < until:
+        if since <= until:
             spans = [span for span in state.spans if span.until > until - _REMEMBERED_SECONDS]
             state.spans = (*spans, _Span(node_of(member), since, until))
 

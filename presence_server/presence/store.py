@@ -171,7 +171,7 @@ class Store:
             refusals = await primary.ear.subscribe([base_key(room).encode() for room in rooms])
         except Unreachable as error:
             self._primaries.doubt()
-            log.warning("redis_not_heard", reason=error.reason)
+            log.debug("redis_not_heard", reason=error.reason)
             return []
         if any(refusals):
             self._primaries.doubt()
@@ -185,10 +185,11 @@ class Store:
                     await primary.ear.subscribe([primary.canary])
                 await primary.line.call([("SPUBLISH", primary.canary, "!")])
                 await proof
-        except (TimeoutError, Unreachable):
+        except (TimeoutError, Unreachable) as error:
             self._primaries.doubt()
             await primary.ear.close()
-            raise Unreachable("a subscription hears nothing") from None
+            if isinstance(error, TimeoutError) or error.in_doubt:
+                raise Unreachable("a subscription hears nothing", in_doubt=True) from None
 
     async def _ask_nodes(self, command: Command) -> object:
         [reply] = await self._run([(NODES_KEY.encode(), [command])])
@@ -225,7 +226,8 @@ class Store:
             return [await self._checked(errand, replies) for errand, replies in zip(errands, done, strict=True)]
         except Unreachable as error:
             self._primaries.doubt()
-            self._broken(error.reason)
+            if error.in_doubt:
+                self._broken(error.reason)
             return [None] * len(errands)
 
     async def _checked(self, errand: Errand, replies: list[object]) -> list[object] | None:

@@ -25,9 +25,9 @@ def main() -> None:
     parser.add_argument("--install", action="store_true", help="first bring the JavaScript peers into var/cache/bench")
     parser.add_argument("--only", help="names of the servers to run, with commas")
     parser.add_argument("--steps", help="names of the steps to run, with commas")
-    parser.add_argument("--markdown", action="store_true", help="the table in Markdown, for a page")
+    parser.add_argument("--markdown", action="store_true", help="the table in Markdown on stdout, all else on stderr")
     options = parser.parse_args()
-    console = Console(width=190, highlight=False, soft_wrap=True)
+    console = Console(width=190, highlight=False, soft_wrap=True, stderr=options.markdown)
     why_not = build()
     if why_not:
         sys.exit(f"The load generator is a C program and {why_not}.")
@@ -36,10 +36,19 @@ def main() -> None:
     scale = fitting(QUICK if options.quick else FULL, console.print)
     chosen = [p for p in peers() if not options.only or p.name in options.only.split(",")]
     steps = [s for s in STEPS if not options.steps or s.name in options.steps.split(",")]
-    console.print(_about(scale, chosen))
+    about = _about(scale, chosen)
+    console.print("\n".join(about))
     found = Found([peer.name for peer in chosen])
     Bench(console, scale, chosen, found).run(steps)
-    _print_end(console, found, markdown_wanted=options.markdown)
+    rows = [row for row in ROWS if row.bars or any(found.get(server, row.key) is not None for server in found.servers)]
+    if options.markdown:
+        command = "scripts/bench --quick" if options.quick else "scripts/bench"
+        print(
+            f"`{command}`, " + "; ".join(about) + "; " + _load_averages("at the end") + ".\n\n" + markdown(found, rows)
+        )
+    else:
+        console.print(_drawn(found, rows))
+    _print_end(console, found)
 
 
 class Bench:
@@ -94,36 +103,34 @@ class Bench:
         say(f"{row.title:<52} {figures}" + (f"  [bold]({verdicts})[/]" if verdicts else ""))
 
 
-def _about(scale: Scale, servers: list[Peer]) -> str:
+def _about(scale: Scale, servers: list[Peer]) -> list[str]:
     model = next((s for s in Path("/proc/cpuinfo").read_text().splitlines() if s.startswith("model name")), ": unknown")
-    lines = [
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores of {model.partition(': ')[2]}, "
-        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; {_load_averages()}",
-        f"{scale.sockets:,} sockets, {scale.room:,} in the big room; server and load generator on a core each",
-        *(f"  {peer.name}: {'not run: ' + peer.missing if peer.missing else peer.version}" for peer in servers),
+    return [
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores of {model.partition(': ')[2]}, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, {_load_averages('before')}",
+        f"{scale.sockets:,} sockets, {scale.room:,} in the big room, server and load generator on a core each",
+        *(f"{peer.name}: {'not run: ' + peer.missing if peer.missing else peer.version}" for peer in servers),
     ]
-    return "\n".join(lines)
 
 
-def _load_averages() -> str:
-    return "load averages " + ", ".join(f"{x:.1f}" for x in os.getloadavg())
+def _load_averages(when: str) -> str:
+    return "load averages " + " ".join(f"{x:.1f}" for x in os.getloadavg()) + f" {when}"
 
 
-def _print_end(console: Console, found: Found, *, markdown_wanted: bool) -> None:
-    rows = [row for row in ROWS if any(found.get(server, row.key) is not None for server in found.servers) or row.bars]
-    if markdown_wanted:
-        print(markdown(found, rows))
-    else:
-        table = Table()
-        for name in ("figure", *found.servers, "bar: found"):
-            table.add_column(name, justify="left" if name in ("figure", "bar: found") else "right")
-        for row in rows:
-            table.add_row(row.title, *found.cells(row), "\n".join(found.verdicts(row)))
-        console.print(table)
+def _drawn(found: Found, rows: list[Row]) -> Table:
+    table = Table()
+    for name in ("figure", *found.servers, "bar: found"):
+        table.add_column(name, justify="left" if name in ("figure", "bar: found") else "right")
+    for row in rows:
+        table.add_row(row.title, *found.cells(row), "\n".join(found.verdicts(row)))
+    return table
+
+
+def _print_end(console: Console, found: Found) -> None:
     for server, steps in found.missing.items():
         for step, why in steps.items():
             console.print(f"{step}: {server} not run: {why}")
-    console.print(f"CPU of the server's process; a figure is the median of its rounds; {_load_averages()} at the end")
+    console.print(f"CPU of the server's process; a figure is the median of its rounds; {_load_averages('at the end')}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from presence_server.engine import straight
+
 HERE = Path(__file__).parent
 CACHE = HERE.parents[2] / "var" / "cache" / "bench"
 MODULES = CACHE / "node_modules"
@@ -48,7 +50,10 @@ def install() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     wanted = [f"{name}@{number}" for name, number in PACKAGES.items()]
     quiet = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(["npm", "install", *quiet, "--prefix", CACHE, *wanted], check=False)
+    try:
+        subprocess.run(["npm", "install", *quiet, "--prefix", CACHE, *wanted], check=False, timeout=300)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        print(f"The JavaScript peers could not be brought: {error}", file=sys.stderr)
 
 
 def peers() -> list[Peer]:
@@ -57,14 +62,16 @@ def peers() -> list[Peer]:
     bun, server = MODULES / ".bin" / "bun", str(HERE / "server_node.cjs")
     socketio_js = f"socket.io {PACKAGES['socket.io']}"
     engine, uws = PACKAGES["@socket.io/bun-engine"], PACKAGES["@trufflesuite/uws-js-unofficial"]
-    ours, plain = f"python-socketio {version('python-socketio')}", f"aiohttp {version('aiohttp')}"
+    library, plain = f"python-socketio {version('python-socketio')}", f"aiohttp {version('aiohttp')}"
+    writer = "in Python" if straight.write_all is straight.write_all_in_python else "in C"
+    ours = f"{library}, uvloop {version('uvloop')}, frames written {writer}"
     found = [
         Peer(FLOOR, "epoll", [str(CACHE / "floor")]),
         Peer(OURS, ours, [sys.executable, str(HERE / "server_ours.py")]),
         Peer(BUN, f"{PACKAGES['bun']}, bun-engine {engine}", [str(bun), str(HERE / "server_bun.mjs")], node),
         Peer(UWS, f"{uws.partition('-')[0]}, {socketio_js}", ["node", server], node | {"UWS": "1"}),
         Peer(NODE, f"{_node_version()}, {socketio_js}", ["node", server], node),
-        Peer(PLAIN, f"{ours}, {plain}", [sys.executable, str(HERE / "server_plain.py")]),
+        Peer(PLAIN, f"{library}, {plain}", [sys.executable, str(HERE / "server_plain.py")]),
     ]
     for peer in found:
         peer.missing = _missing(peer, bun)

@@ -1,7 +1,8 @@
 """The price of sharing: presence servers with Redis between them beside one alone, by CPU of the presence processes.
 
-Half of the sockets are on either server, in the same rooms. A join is cold where the room is new to its server, and
-warm where the server knows it. Redis itself runs on the load generators' core and is not counted.
+Half of the sockets are on either server, in the same rooms. A join is cold where the room is new to its server: every
+socket has a room of its own there. It is warm where the server knows the room: all sockets come into a few rooms, whose
+changes are told ten times a second. Redis itself runs on the load generators' core and is not counted.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from scripts.stack.redis import find_redis
 from tests.benchmarks.engine.measure import SETTLE_SECONDS, Figures, Load, NotRun, Scale, cpu_seconds, pinned
 from tests.benchmarks.engine.peers import Peer
 
+WARM_ROOMS = 10
 JOIN = {"room": "auction:shared"}
 CONFIG = """
 [presence]
@@ -66,18 +68,19 @@ class Presences:
         self.loads = [Load(port, until) for port in ports]
 
     def figures(self, scale: Scale) -> Figures:
-        """Microseconds of all servers together. One alone ends up with the rooms and members that two have."""
-        servers, rooms = len(self.loads), max(1, scale.churn // 2)
-        cpu, _ = self._tell("open", rooms, rooms, 0, 1)
-        found = {"cold_us": cpu / rooms / servers * 1e6}
-        if servers == 1:
-            self._tell("open", rooms, rooms, 0, 1)
-        cpu, _ = self._tell("open", 2 * rooms // servers, rooms, 0, 1)
-        found["join_us"] = cpu / (2 * rooms) * 1e6
+        """Microseconds of all servers together, per update that is heard and, that apart, per socket that joins."""
+        servers, cold, warm = len(self.loads), max(1, scale.churn // 2), scale.churn
+        cold_cpu, cold_updates = self._tell("open", cold, cold, 0, 1)
+        warm_cpu, warm_updates = self._tell("open", warm // servers, WARM_ROOMS, 0, 1)
         self._tell("shut")
         self._tell("open", scale.room // servers, 1, 0, 1)
         cpu, updates = self._tell("flip", scale.flips, 10)
-        return found | {"delivery_us": cpu / max(1.0, updates) * 1e6}
+        delivery = cpu / max(1.0, updates)
+        return {
+            "cold_us": (cold_cpu - cold_updates * delivery) / cold / servers * 1e6,
+            "join_us": (warm_cpu - warm_updates * delivery) / warm * 1e6,
+            "delivery_us": delivery * 1e6,
+        }
 
     def _tell(self, *words: object) -> tuple[float, float]:
         """The same to every load generator: CPU seconds of the servers, updates heard."""

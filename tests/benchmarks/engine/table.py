@@ -58,12 +58,17 @@ ROWS = [
     Row("delay_ms", "p99 of an update less the idle probe's, ms", "{:.2f}", (Bar(50),)),
     Row("delay_load_share", "the load generator's share of its core meanwhile, %"),
     Row("tls_kib", "RSS per socket with TLS, KiB", "{:.1f}", (Bar(32),)),
-    Row("alone_join_us", "one process alone: join in a warm room, µs", "{:.1f}"),
-    Row("shared_join_us", "two and Redis: join in a warm room, µs", "{:.1f}", (Bar(1.15, "", "alone_join_us"),)),
-    Row("alone_cold_us", "one process alone: join of a cold room, µs", "{:.1f}"),
-    Row("shared_cold_us", "two and Redis: join of a cold room, µs", "{:.1f}"),
+    Row("alone_join_us", "one process alone: connect + join, warm room, updates apart, µs", "{:.1f}"),
+    Row(
+        "shared_join_us",
+        "two over Redis: connect + join, warm room, updates apart, µs",
+        "{:.1f}",
+        (Bar(1.15, "", "alone_join_us"),),
+    ),
+    Row("alone_cold_us", "one process alone: connect + join, cold room, updates apart, µs", "{:.1f}"),
+    Row("shared_cold_us", "two over Redis: connect + join, cold room, updates apart, µs", "{:.1f}"),
     Row("alone_delivery_us", "one process alone: per delivery, µs", "{:.2f}"),
-    Row("shared_delivery_us", "two and Redis: per delivery, µs", "{:.2f}", (Bar(1.15, "", "alone_delivery_us"),)),
+    Row("shared_delivery_us", "two over Redis: per delivery, µs", "{:.2f}", (Bar(1.15, "", "alone_delivery_us"),)),
 ]
 
 

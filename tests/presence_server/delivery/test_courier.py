@@ -10,7 +10,7 @@ from aiohttp import web
 
 from backend_api.client import BackendClient
 from backend_api.contract.signing import SigningKey, verify
-from presence_server.delivery.courier import ITEMS_SET_ASIDE, Courier
+from presence_server.delivery.courier import ITEMS_SET_ASIDE, TOO_OLD, Courier
 from presence_server.delivery.outbox import opened
 from tests.presence_server.helpers import results, saved, until
 
@@ -113,6 +113,21 @@ async def test_a_success_that_is_not_the_backends_is_no_success(tmp_path, backen
         await sent.outbox.add(PATH, [_body("a:1")])
         await sent.run_until_empty()
     assert len(backend.bodies) == 3
+
+
+async def test_a_report_that_the_backend_would_not_take_any_more_is_dropped_and_counted(tmp_path, backend):
+    """After a week without a backend the oldest reports go, loudly; those that are still taken arrive."""
+    now = 1_000_000.0
+    async with opened(tmp_path / "outbox.db", 16 * 1024 * 1024, lambda: now) as outbox:
+        await outbox.add(PATH, [_body("a:1"), _body("b:2")])
+        now += 300
+        await outbox.add(PATH, [_body("c:3")])
+        async with BackendClient([backend.url], KEY, timeout_seconds=5.0) as client:
+            courier = Courier(outbox, client.post_report, 1_000.0, taken_for_seconds=600.0, now=lambda: now)
+            now += 400
+            assert await courier.empty() is True
+    assert backend.bodies == [_body("c:3")]
+    assert (courier.outcomes[TOO_OLD], outbox.waiting) == (2, 0)
 
 
 async def test_retry_after_is_honoured(tmp_path, backend):

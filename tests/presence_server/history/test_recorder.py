@@ -313,3 +313,49 @@ async def test_a_change_of_visibility_alone_is_no_change_of_history(node):
     node.recorder.change(CountChange(Counts(ROOM, 1, 1, 0, 1), 0))
     await node.tick_through(*EVERY_SLOT)
     assert await node.parts() == []
+
+
+async def test_the_slot_in_which_a_killed_process_may_have_died_stays_uncovered(tmp_path):
+    """The next process begins with its next slot; after an orderly end it begins at once."""
+    async with living(tmp_path) as dead:
+        dead.count(1)
+        await dead.tick_through(5)
+        dead.at(7)
+    async with living(tmp_path) as next_one:
+        next_one.at(8)
+        await next_one.recorder.recover()
+        await next_one.recorder.tick()
+        await next_one.parts()
+        next_one.count(4)
+        await next_one.tick_through(10, 15)
+        next_one.at(17)
+        await next_one.recorder.flush()
+        [part] = await next_one.parts()
+    assert [slot[0] for slot in part["slots"] if slot[6]] == [2, 3]
+    async with living(tmp_path) as third:
+        third.at(9)
+        await third.recorder.tick()
+        third.at(18)
+        await third.recorder.recover()
+        third.count(2)
+        third.at(19)
+        await third.recorder.flush()
+        [part] = await third.parts()
+    assert [(slot[0], slot[6]) for slot in part["slots"] if slot[6]] == [(3, 1.0)]
+
+
+async def test_boots_that_cannot_be_kept_are_bounded_and_their_files_stay(node, monkeypatch):
+    """A clock that steps again and again while the disk is broken: the oldest are dropped and counted."""
+    monkeypatch.setattr(module, "MAX_UNFILED", 3)
+    node.count(1)
+    await node.tick_through(5)
+    (node.folder.path / "boot.new").mkdir()
+    for number in range(1, 7):
+        node.at(5 + 10 * number, step=600 * number)
+        await node.recorder.tick()
+        node.at(5 + 10 * number + 5.01)
+        await node.recorder.tick()
+    assert node.recorder.trouble is not None
+    assert len(node.recorder._ended) <= 3
+    assert node.recorder.bodies_dropped >= 1
+    assert node.outbox.waiting == 0

@@ -67,6 +67,9 @@ class RedisServer:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def log(self) -> str:
+        return (self._folder / "log").read_text()
+
     def ask(self, *command: object) -> object:
         with Redis(port=self.port, socket_timeout=5) as client:
             return client.execute_command(*command)
@@ -105,7 +108,8 @@ def cluster(folder: Path, *, version: int = 7) -> Iterator[list[RedisServer]]:
         nodes = [
             stack.enter_context(one_server(
                 folder / str(number), "--cluster-enabled", "yes", "--cluster-port", str(free_port()),
-                "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf", version=version,
+                "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no",
+                "--cluster-config-file", "nodes.conf", version=version,
             ))
             for number in range(3)
         ]  # fmt: skip

@@ -1,0 +1,111 @@
+"""Servers that change places under running nodes: a slot of a Cluster that moves, a primary that dies."""
+
+import asyncio
+
+import pytest
+from redis.crc import key_slot
+
+from presence_server.presence.wire import NODES_KEY, base_key
+from tests.presence_server.helpers import Page, until
+from tests.presence_server.presence.servers import cluster, replicated
+
+ROOM = "auction:moves"
+ROOMS = [f"auction:{number}" for number in range(99)]
+SLOT = key_slot(base_key(ROOM).encode())
+
+
+async def _everybody_is_connected(nodes):
+    async with asyncio.timeout(10):
+        while any([await node.health.degraded() for node in nodes]):
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def meet(page):
+    """Brings a page of each of two nodes into the room."""
+
+    async def meet(nodes) -> list[Page]:
+        await _everybody_is_connected(nodes)
+        pages = [await page().open(node.url) for node in nodes]
+        for one in pages:
+            await one.join(ROOM)
+        for one in pages:
+            await one.sees(2)
+        return pages
+
+    return meet
+
+
+async def _right_again(start_page, pages, nodes, seconds):
+    """Who comes now is counted by everybody, and nobody is told that it may not be all."""
+    third = await start_page().open(nodes[0].url)
+    await third.join(ROOM)
+    for one in [*pages, third]:
+        await until(lambda one=one: one.count == 3 and "degraded" not in one.updates[-1][1], seconds)
+        assert one.reason is None
+
+
+async def test_a_slot_that_moves_to_another_server(tmp_path, start_nodes, meet, page):
+    """First key by key, with the room between two servers, then for good."""
+    with cluster(tmp_path / "cluster") as servers:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        nodes = await start_nodes(2, url)
+        pages = await meet(nodes)
+        owner = next(server for server in servers if _owns(server, SLOT))
+        target = next(server for server in servers if server is not owner)
+        await asyncio.to_thread(_move, servers, owner, target)
+        await _right_again(page, pages, nodes, 5)
+
+
+def _owns(server, slot):
+    myself = server.ask("CLUSTER", "MYID").decode()
+    for first, last, primary, *_ in server.ask("CLUSTER", "SLOTS"):
+        if first <= slot <= last:
+            return primary[2].decode() == myself
+    return False
+
+
+def _move(servers, owner, target):
+    source, sink = (server.ask("CLUSTER", "MYID").decode() for server in (owner, target))
+    target.ask("CLUSTER", "SETSLOT", SLOT, "IMPORTING", source)
+    owner.ask("CLUSTER", "SETSLOT", SLOT, "MIGRATING", sink)
+    while keys := owner.ask("CLUSTER", "GETKEYSINSLOT", SLOT, 10):
+        owner.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    for server in (target, owner, *servers):
+        server.ask("CLUSTER", "SETSLOT", SLOT, "NODE", sink)
+
+
+async def test_a_master_that_dies(tmp_path, start_nodes, meet, page):
+    """The Sentinel makes the replica master; sockets stay, and everything is said to the new one."""
+    with replicated(tmp_path / "sentinel") as (master, replica, sentinel):
+        nodes = await start_nodes(2, f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster")
+        pages = await meet(nodes)
+        master.stop()
+        async with asyncio.timeout(30):
+            while b"role:master" not in await asyncio.to_thread(_replication, replica):
+                await asyncio.sleep(0.05)
+        await _right_again(page, pages, nodes, 5)
+
+
+def _replication(server):
+    found = server.ask("INFO", "replication")
+    return f"role:{found['role']}".encode() if isinstance(found, dict) else found
+
+
+async def test_a_cluster_node_that_dies_and_is_replaced(tmp_path, start_nodes, meet, page):
+    """While a primary is away its rooms are this node's own; the others' rooms are not touched."""
+    with cluster(tmp_path / "cluster") as servers:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        nodes = await start_nodes(2, url)
+        pages, owner = await meet(nodes), next(server for server in servers if _owns(server, SLOT))
+        assert not _owns(owner, key_slot(NODES_KEY.encode()))
+        elsewhere = next(room for room in ROOMS if not _owns(owner, key_slot(base_key(room).encode())))
+        others = [await page().open(node.url) for node in nodes]
+        for other in others:
+            await other.join(elsewhere)
+        owner.stop()
+        await until(lambda: pages[0].count == 1 and pages[0].updates[-1][1].get("degraded"), 10)
+        await others[0].sees(2)
+        owner.start()
+        await _right_again(page, pages, nodes, 10)
+        assert not [details for other in others for _, details in other.updates if "degraded" in details]
