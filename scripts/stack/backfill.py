@@ -5,6 +5,7 @@ lessons, whose times are the server's own while they happen. It adds what is mis
 Only `scripts/seed_demo` does this.
 """
 
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -44,7 +45,7 @@ class Backfill:
     async def add_lesson(self, lesson: Lesson) -> bool:
         """Whether it was missing."""
         try:
-            await LessonStore(self._mongo).add(lesson)
+            await LessonStore(self._mongo, time.time).add(lesson)
         except DuplicateKeyError:
             return False
         return True

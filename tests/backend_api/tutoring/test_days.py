@@ -33,7 +33,7 @@ async def test_figures_are_those_of_the_lessons(lessons, clock, seed):
     dice, begin, ids = random.Random(seed), clock(), []
     for number in range(80):
         clock.at += dice.randrange(8) * 3_600
-        lesson = held(number, clock() - dice.randrange(3) * DAY)
+        lesson = held(number, clock() - dice.randrange(9) * DAY)
         await store.add(lesson)
         ids.append(lesson.id)
         if dice.random() < 0.3:
