@@ -51,7 +51,7 @@ async def test_figures_are_those_of_the_lessons(lessons, clock, seed):
     for _ in range(3):
         await store.pack()
     assert await months.statement("2026-11", None) == statement
-    plan = await store._days.plan(begin - 5 * DAY, clock())
+    plan = await store._days.plan(begin - 10 * DAY, clock())
     assert len(plan.packed) == len(ids)
 
 
