@@ -11,7 +11,7 @@ from scripts.stack.demo_school import LEARNERS, PACKAGE, STUDENTS
 from scripts.stack.links import DEMO_CHANNEL, DEMO_TEACHER
 from scripts.stack.seed_data import DAY_SECONDS, HOUR_SECONDS, country_of, moment
 
-CHANNELS = {DEMO_CHANNEL: ("Harbour Radio", 45), "jazz-fm": ("Jazz FM", 60)}
+CHANNELS = {DEMO_CHANNEL: ("Harbour Radio", 30), "jazz-fm": ("Jazz FM", 24)}
 """Their names, and about how many sessions a day has."""
 AGENTS = {
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148": 38,
@@ -121,8 +121,8 @@ def _held(dice: random.Random, lesson: Lesson, now: float) -> Lesson:
         return lesson
     if fate < 0.13:
         return swept(lesson, min(now, end_at + SECONDS_OF_TIMEOUT + 60), timeout_seconds=SECONDS_OF_TIMEOUT)
-    said = Claimed("pageClose" if fate < 0.25 else "button")
-    return ended(lesson, end_at, said, timeout_seconds=SECONDS_OF_TIMEOUT)
+    claimed = Claimed("pageClose" if fate < 0.25 else "button")
+    return ended(lesson, end_at, claimed, timeout_seconds=SECONDS_OF_TIMEOUT)
 
 
 def _interval(kind: str, name: str, start_at: float, seconds: float) -> dict[str, Any]:
