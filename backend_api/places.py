@@ -30,11 +30,14 @@ class Places:
 
     def of_request(self, peer: str, headers: Mapping[str, str], address: str) -> Place:
         """Where the sender of a request is. `peer` is who is connected, `address` the client behind it."""
-        if self._country_header is not None and is_trusted(peer, self._trusted):
-            told = place(headers.get(self._country_header), headers.get(self._region_header or ""))
-            if told.country is not None:
-                return told
-        return self.of_address(address)
+        told = self.told(peer, headers)
+        return self.of_address(address) if told.country is None else told
+
+    def told(self, peer: str, headers: Mapping[str, str]) -> Place:
+        """What the headers alone say: a service that passes on what others did is not where these are."""
+        if self._country_header is None or not is_trusted(peer, self._trusted):
+            return Place()
+        return place(headers.get(self._country_header), headers.get(self._region_header or ""))
 
     def of_address(self, address: str) -> Place:
         """Where the file has the address."""

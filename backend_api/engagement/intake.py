@@ -86,7 +86,7 @@ class EventIntake:
     def _origin(self, sender: Sender, arrival: Arrival) -> Origin:
         """The country was found by the whole address; what is kept of it is less."""
         if arrival.is_internal:
-            return Origin(arrival.user_id)
+            return Origin(arrival.user_id, country=arrival.country)
         country = arrival.country
         if not sender.has_consent:
             return Origin(arrival.user_id, keeps_device=False, country=country)

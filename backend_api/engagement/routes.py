@@ -85,12 +85,15 @@ async def take_events(
     user = caller.claims.sub if isinstance(caller, User) else None
     if batch.token is not None and user is None:
         user = (await identify.user(batch.token)).sub
+    is_internal = isinstance(caller, Internal) and "admin" in caller.scopes
+    peer, headers = request.remote or "", request.headers
+    where = places.told(peer, headers) if is_internal else places.of_request(peer, headers, address)
     arrival = Arrival(
         address=address,
-        country=places.of_request(request.remote or "", request.headers, address).country,
+        country=where.country,
         user_agent=request.headers.get("User-Agent", ""),
         user_id=user,
-        is_internal=isinstance(caller, Internal) and "admin" in caller.scopes,
+        is_internal=is_internal,
         consent=False if request.headers.get("Sec-GPC") == "1" else batch.consent,
         sent_at=None if batch.sent_at is None else batch.sent_at.timestamp(),
         received_at=now,

@@ -1,6 +1,9 @@
 """The running backend as the scripts call it: with the stack's own API key, over HTTP."""
 
 import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,10 +37,10 @@ class Backend:
     ) -> None:
         await self._session.close()
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
+    async def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """The `data` of a success."""
         try:
-            async with self._session.request(method, self._url + path, json=body) as answer:
+            async with self._session.request(method, self._url + path, json=body, headers=headers) as answer:
                 said = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise BackendError(f"{self._url} does not answer: {str(error) or type(error).__name__}") from None
@@ -62,3 +65,15 @@ def from_options(options: argparse.Namespace) -> Backend:
         raise BackendError(f"no {keyring.FILE_NAME} in {where}: start scripts/up --data {where} once") from None
     except keyring.KeyringError as error:
         raise BackendError(str(error)) from None
+
+
+def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """A script's exit code: its work's own, 1 with one line where that cannot be done, 130 where it is interrupted."""
+    try:
+        return asyncio.run(work())
+    except BackendError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

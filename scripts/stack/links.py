@@ -37,6 +37,24 @@ def describe(where: Addresses, secret: str | None, *, data: Path, redis_url: str
     return "\n".join(["Ready.", *lines, "Ctrl-C stops everything."])
 
 
+def describe_seeded(backend: str, secret: str, *, artist: str, now: float) -> str:
+    """Where what was invented is to be seen."""
+    backend = backend.rstrip("/")
+    token = _fragment(secret, now, sub="local-admin", roles=["admin"])
+    teacher = _fragment(secret, now, sub=DEMO_TEACHER, roles=["teacher"], teacherId=DEMO_TEACHER)
+    rows = [
+        ("engagement", f"{backend}/admin/stats{token}"),
+        ("an artist", f"{backend}/artist/dashboard?artistId={artist}{token}"),
+        ("a room", f"{backend}/viewers/{DEMO_AUCTIONS[0]}{token}"),
+        ("a channel", f"{backend}/station-owner/control-panel?channel={DEMO_CHANNEL}{token}"),
+        ("a teacher", f"{backend}/teacher{teacher}"),
+        ("lessons", f"{backend}/admin/teacher-sessions{token}"),
+        ("statements", f"{backend}/admin/statements{token}"),
+        ("study time", f"{backend}/study/{DEMO_LEARNER}{token}"),
+    ]
+    return "\n".join(f"  {name:<12} {url}" for name, url in rows)
+
+
 def _fragment(secret: str | None, now: float, **claims: object) -> str:
     """The end of a link that opens a page as this user."""
     return "" if secret is None else f"#token={mint(secret, claims, now=now, ttl_seconds=LINK_TTL_SECONDS)}"

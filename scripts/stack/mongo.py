@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from scripts.stack.processes import Child, StackError
 
 READY_SECONDS = 30.0
+_URL_FILE = "mongo.url"
 _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 
 
@@ -30,7 +31,16 @@ async def start_mongo(data: Path, logs: Path, *, started: Callable[[Child], None
     await child.wait_until(lambda: _has_address(child), seconds=READY_SECONDS)
     url = f"mongodb://{_address(child)}/?directConnection=true&maxPoolSize=10"
     await child.wait_until(lambda: _answers(url), seconds=READY_SECONDS)
+    (data / _URL_FILE).write_text(url)
     return url
+
+
+def running_url(data: Path) -> str | None:
+    """Where the embedded database of that folder was when it last started; None if it never did."""
+    try:
+        return (data / _URL_FILE).read_text()
+    except OSError:
+        return None
 
 
 def _program() -> str:

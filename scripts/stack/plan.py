@@ -15,7 +15,10 @@ BACKEND_PORT = 8080
 INTERNAL_PORT = 8081
 PRESENCE_PORT = 8090
 LAST_PORT = 65_535
+COUNTRY_HEADER = "X-Country"
+"""Where the local backend, which only this machine can reach, is told a country: no address of it has one."""
 
+_COUNTRY = "BACKEND__PLACES__COUNTRY_HEADER"
 _OLD_NAMES = {path: name for name, path in LEGACY_NAMES.items()}
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
@@ -153,6 +156,11 @@ def environment(
         wanted |= _internal(keyring)
     if not configured.has("AUTH__SECRET", "AUTH__JWKS_URL"):
         wanted["AUTH__SECRET"] = keyring.token_secret
+    if not configured.has("BACKEND__HOST", "BACKEND__TRUSTED_PROXIES", "BACKEND__PLACES__FILE", _COUNTRY):
+        wanted |= {
+            "BACKEND__TRUSTED_PROXIES": '["127.0.0.1/32"]',
+            _COUNTRY: COUNTRY_HEADER,
+        }
     unset = {name: value for name, value in wanted.items() if not configured.has(name)}
     forced = {"BACKEND__PORT": str(ports.backend), "PRESENCE__PORT": str(ports.presence)}
     if mongo_url is not None:

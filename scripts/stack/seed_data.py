@@ -27,7 +27,11 @@ ARTISTS = (
     Artist("the-night-desk", "The Night Desk", 0.35, ("Switchboard", "Last Caller", "Static", "Room 14")),
     Artist("okto", "OKTO", 0.15, ("Tentacle", "Low Tide", "Ink")),
 )
-ROOMS = {"auction:demo": 60, "auction:vintage-guitar": 24, "channel:jazz-fm": 110}
+ROOMS = {
+    "auction:demo": 60, "auction:vintage-guitar": 24, "auction:night-train": 35,
+    "channel:demo": 48, "channel:jazz-fm": 110,
+}  # fmt: skip
+COUNTRIES = {"DE": 31, "US": 22, "GB": 14, "FR": 10, "NL": 8, "PL": 6, "BR": 5, "JP": 4}
 
 
 class Track(NamedTuple):
@@ -63,13 +67,19 @@ def plays(known: Sequence[Track], day_at: float, number: int) -> Iterator[dict[s
     weights = [track.weight for track in known]
     for index in range(round(number * dice.uniform(0.85, 1.15))):
         track = dice.choices(known, weights)[0]
-        yield from _visit(dice, f"demo-{day_at / DAY_SECONDS:.0f}-{index}", track, _moment(dice, day_at))
+        yield from _visit(dice, f"demo-{day_at / DAY_SECONDS:.0f}-{index}", track, moment(dice, day_at))
 
 
-def snapshots(dice: random.Random, room: str, typical: int, start_at: float, end_at: float) -> Iterator[dict[str, Any]]:
-    """A room's minutes: a crowd that grows and shrinks slowly, with some noise."""
-    crowd = 0.0
-    for minute_at in range(int(start_at // 60) * 60, int(end_at), 60):
+def country_of(person: str) -> str:
+    """Where somebody is, always the same."""
+    return random.Random(person).choices([*COUNTRIES], [*COUNTRIES.values()])[0]  # noqa: S311
+
+
+def snapshots(room: str, day_at: float) -> Iterator[dict[str, Any]]:
+    """A room's day, minute by minute: a crowd that grows and shrinks slowly, with some noise; always the same."""
+    dice, typical = random.Random(f"{room} {day_at:.0f}"), ROOMS[room]  # noqa: S311
+    crowd = typical * liveliness(day_at)
+    for minute_at in range(int(day_at), int(day_at) + DAY_SECONDS, 60):
         crowd += (typical * liveliness(minute_at) - crowd) * 0.05 + dice.gauss(0, typical / 60)
         now = max(0, round(crowd))
         low, peak = max(0, now - dice.randrange(3)), now + dice.randrange(4)
@@ -112,7 +122,8 @@ def _heard(dice: random.Random, seconds: int) -> float:
     return float(seconds) if fate < SKIPPED + COMPLETED else round(dice.uniform(20, seconds), 1)
 
 
-def _moment(dice: random.Random, day_at: float) -> float:
+def moment(dice: random.Random, day_at: float) -> float:
+    """Some moment of a day, more likely when much goes on."""
     while True:
         at = day_at + dice.random() * DAY_SECONDS
         if dice.random() < liveliness(at):

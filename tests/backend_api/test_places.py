@@ -104,6 +104,23 @@ async def test_listeners_and_plays_have_the_same_places(start_backend, city_file
     assert plays["countryBreakdown"] == {"DE": 1, "PT": 1}
 
 
+async def test_events_that_a_service_passes_on_are_where_it_says_and_not_where_it_is(start_backend, city_file, clock):
+    """Its own address is known to the file; only what the headers tell counts."""
+    where = {"file": str(city_file), "country_header": "X-Country"}
+    api = await start_backend(trusted_proxies=["127.0.0.0/8"], places=where)
+    await api.data("PUT", "/api/tracks/t1", {"artistId": "a", "title": "One", "durationSeconds": 180})
+    for number, told in enumerate([{}, TOLD, TOLD]):
+        play = {"type": "play", "eventId": f"e{number}", "trackId": "t1", "sessionId": f"s{number}", "source": "search"}
+        sent = {"X-Forwarded-For": "192.0.2.7", **told}
+        await api.data("POST", "/api/stats/events", [play | {"timestamp": round(clock() * 1000)}], headers=sent)
+    async with asyncio.timeout(20):
+        while (await api.data("GET", "/api/admin/rollups"))["openDays"]:
+            await asyncio.sleep(0.05)
+    plays = await api.data("GET", "/api/stats/analytics?trackId=t1&timeRange=24h", claims={"roles": ["admin"]})
+    assert plays["totalPlays"] == 3
+    assert plays["countryBreakdown"] == {"PT": 2}
+
+
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [({"places": {"country_header": "X-Country"}}, "trusted_proxies"),

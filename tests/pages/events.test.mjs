@@ -18,12 +18,13 @@ class Page extends EventTarget {
   defaultView = new EventTarget();
 }
 
-let clock, server, page, storage;
+let clock, running, server, page, storage;
 
 beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ['setInterval'] });
   clock = 1_795_257_000_000;
+  running = 0;
   page = new Page();
   storage = new Storage();
   server = { status: 200, headers: {}, batches: [], beacons: [], rejected: [], takesBeacons: true };
@@ -31,7 +32,7 @@ beforeEach(() => {
 
 function collector(options = {}) {
   return collectEvents({
-    anonymousId: 'device', storage, page, now: () => clock, random: () => 1,
+    anonymousId: 'device', storage, page, now: () => clock, elapsed: () => running, random: () => 1,
     send: async (_url, { body }) => {
       if (server.status === 0) throw new TypeError('no network');
       server.batches.push(JSON.parse(body));
@@ -47,10 +48,19 @@ function collector(options = {}) {
 
 const later = async (ms) => {
   clock += ms;
+  running += ms;
   mock.timers.tick(ms);
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 };
-const sentTypes = () => server.batches.flatMap((batch) => batch.events.map((event) => event.type));
+const sentEvents = () => server.batches.flatMap((batch) => batch.events);
+const sentTypes = () => sentEvents().map((event) => event.type);
+const beaconEvents = async () => (await Promise.all(server.beacons.map((blob) => blob.text()))).flatMap((body) => JSON.parse(body).events);
+const leave = (persisted = false) => page.defaultView.dispatchEvent(Object.assign(new Event('pagehide'), { persisted }));
+const turn = (visibilityState) => {
+  page.visibilityState = visibilityState;
+  page.dispatchEvent(new Event('visibilitychange'));
+};
+const LIKE = { eventId: 'e', type: 'like', trackId: 't', timestamp: 1 };
 
 test('events go every five seconds, with ids, the visit and the device', async () => {
   const stats = collector();
@@ -125,20 +135,81 @@ test('what the server refuses for good is counted and not sent again', async () 
   server.status = 422;
   stats.trackLike('t1');
   await stats.flush();
-  assert.deepEqual(seen, [['nobody', 'unknown_track']]);
+  assert.deepEqual(seen, [['nobody', 'unknown_track'], ['t1', 'refused']]);
   assert.deepEqual(stats.stats, { sent: 0, dropped: 0, refused: 2, waiting: 0 });
 });
 
-test('the next page sends what an earlier one could not', async () => {
-  server.status = 0;
+test('what an ordinary reload could not hand over, the page sends at once when it is back', async () => {
+  Object.assign(server, { status: 0, takesBeacons: false });
   const first = collector();
   first.trackShare('t1', { platform: 'embed' });
   await first.flush();
+  leave();
+  turn('hidden');
+  page = new Page();
   server.status = 200;
-  clock += 31_000;
+  clock += 1_000;
   const second = collector();
   await second.flush();
   assert.deepEqual(sentTypes(), ['share']);
+  assert.equal(Object.keys(storage).length, 0);
+});
+
+test('what a beacon took is confirmed by the next page, but not before half a minute', async () => {
+  const first = collector();
+  first.trackLike('t1');
+  leave();
+  first.stop();
+  clock += 1_000;
+  collector();
+  await later(20_000);
+  assert.equal(server.batches.length, 0);
+  await later(15_000);
+  assert.equal((await beaconEvents())[0].eventId, server.batches[0].events[0].eventId);
+  assert.equal(Object.keys(storage).length, 0);
+});
+
+test('what another page left when it crashed is taken over while this one is open', async () => {
+  server.status = 0;
+  const crashed = collector({ page: null });
+  crashed.trackLike('t1');
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  server.status = 200;
+  collector();
+  await later(25_000);
+  assert.deepEqual(sentTypes(), []);
+  await later(10_000);
+  assert.deepEqual(sentTypes(), ['like']);
+});
+
+for (const broken of ['{"until":1,"ev', 'null', '{"until":1}', '{"until":1,"events":[7]}']) {
+  test(`an entry that cannot be read is removed and hides no other: ${broken}`, async () => {
+    storage.setItem('presence.events.0bad', broken);
+    storage.setItem('presence.events.1good', JSON.stringify({ until: 1, events: [LIKE] }));
+    const stats = collector();
+    assert.equal(stats.stats.waiting, 1);
+    await stats.flush();
+    assert.equal(Object.keys(storage).length, 0);
+  });
+}
+
+test('a date far ahead, by a clock that was wrong then, keeps nothing back', () => {
+  storage.setItem('presence.events.1', JSON.stringify({ until: clock + 86_400_000, events: [LIKE] }));
+  assert.equal(collector().stats.waiting, 1);
+});
+
+test('no more is taken over than there is room for; the rest stays where it is safe', async () => {
+  const left = (name) => ({ until: 1, events: Array.from({ length: 1_000 }, (_, at) => ({ ...LIKE, eventId: `${name}-${at}` })) });
+  for (const name of ['a', 'b', 'c']) storage.setItem(`presence.events.${name}`, JSON.stringify(left(name)));
+  const stats = collector();
+  stats.trackLike('t1');
+  assert.equal(stats.stats.dropped, 0);
+  for (let round = 0; round < 10; round += 1) {
+    await stats.flush();
+    await later(5_000);
+  }
+  assert.equal(new Set(sentEvents().map((event) => event.eventId)).size, 3_001);
   assert.equal(Object.keys(storage).length, 0);
 });
 
@@ -167,8 +238,10 @@ test('a page that goes away ends its plays and hands over everything', async () 
 test('a hidden page hands over, and what it handed over is confirmed when it is back', async () => {
   const stats = collector();
   stats.trackLike('t1');
-  page.visibilityState = 'hidden';
-  page.dispatchEvent(new Event('visibilitychange'));
+  turn('hidden');
+  await later(5_000);
+  assert.equal(server.batches.length, 0, 'not twice at once');
+  turn('visible');
   await later(5_000);
   assert.equal(server.beacons.length, 1);
   assert.equal(JSON.parse(await server.beacons[0].text()).events[0].eventId, server.batches[0].events[0].eventId);
@@ -184,11 +257,188 @@ test('beacons stay below 64 KB together with nothing lost between them', async (
   assert.equal(new Set(bodies.flatMap((body) => JSON.parse(body).events.map((event) => event.eventId))).size, 900);
 });
 
+test('a page that closes hands over each event in one beacon, whatever the browser tells it', async () => {
+  const stats = collector();
+  stats.trackLike('t1');
+  leave();
+  turn('hidden');
+  stats.stop();
+  assert.equal((await beaconEvents()).length, 1);
+  assert.equal(server.batches.length, 0);
+});
+
+test('what happens on a hidden page is handed over when it goes, and only that', async () => {
+  const stats = collector();
+  stats.trackLike('t1');
+  turn('hidden');
+  stats.trackDownload('t1');
+  leave();
+  assert.deepEqual((await beaconEvents()).map((event) => event.type), ['like', 'download']);
+});
+
+test('a hidden page that plays on goes on sending, and has confirmed what a beacon took', async () => {
+  const stats = collector();
+  stats.trackLike('t1');
+  turn('hidden');
+  await later(5_000);
+  stats.trackDownload('t1');
+  await later(5_000);
+  assert.deepEqual(sentTypes(), ['download']);
+  await later(25_000);
+  assert.deepEqual(sentTypes(), ['download', 'like']);
+  assert.equal(stats.stats.waiting, 0);
+});
+
 test('beyond a thousand the oldest are dropped, and counted', () => {
-  const stats = collector({ send: () => new Promise(() => {}) });
+  server.status = 0;
+  const stats = collector({ token: () => new Promise(() => {}) });
   for (let count = 0; count < 1_003; count += 1) stats.trackDownload('t1');
   assert.equal(stats.stats.dropped, 3);
   assert.equal(stats.stats.waiting, 1_000);
+});
+
+test('an event that is on its way is neither dropped nor counted twice', async () => {
+  let answer;
+  const stats = collector({ send: () => new Promise((resolve) => { answer = () => resolve({ status: 200, headers: new Headers(), json: async () => ({}) }); }) });
+  for (let count = 0; count < 1_000; count += 1) stats.trackDownload('t1');
+  await later(0);
+  for (let count = 0; count < 50; count += 1) stats.trackDownload('t1');
+  answer();
+  await later(0);
+  assert.deepEqual(stats.stats, { sent: 50, dropped: 50, refused: 0, waiting: 950 });
+});
+
+test('a position that cannot be told any more keeps nothing back: the play ends where it was last heard', async () => {
+  let audio = { currentTime: 12 };
+  const stats = collector({ token: 'a.b.c' });
+  stats.trackLike('t1');
+  stats.trackPlayStart('t1', { position: () => audio.currentTime });
+  server.status = 0;
+  await later(5_000);
+  audio = null;
+  leave();
+  const events = await beaconEvents();
+  assert.deepEqual(events.map((event) => event.type), ['like', 'play', 'playEnd']);
+  assert.equal(events[2].duration, 12);
+});
+
+for (const given of [undefined, {}, { duration: NaN }, { duration: null }]) {
+  test(`an end without a usable duration is measured: ${given?.duration}`, async () => {
+    const stats = collector();
+    const silent = stats.trackPlayStart('t1');
+    const told = stats.trackPlayStart('t1', { position: () => 77 });
+    running += 31_000;
+    stats.trackPlayEnd(silent, given);
+    stats.trackPlayEnd(told, given);
+    await stats.flush();
+    assert.deepEqual(sentEvents().filter((event) => event.type === 'playEnd').map((event) => event.duration), [31, 77]);
+  });
+}
+
+test('a page that comes back out of the cache goes on with its plays', async () => {
+  let position = 30;
+  const stats = collector();
+  const playId = stats.trackPlayStart('t1', { trackDuration: 200, position: () => position });
+  leave(true);
+  position = 180;
+  running += 150_000;
+  stats.trackPlayEnd(playId, { duration: 180 });
+  await stats.flush();
+  assert.deepEqual([...await beaconEvents(), ...sentEvents()].filter((event) => event.type === 'playEnd').map((event) => event.duration), [180]);
+});
+
+test('one that is thrown away there, or killed while hidden, has left the ends of its plays behind', async () => {
+  const first = collector();
+  const playId = first.trackPlayStart('t1', { trackDuration: 200, position: () => 30 });
+  leave(true);
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  const second = collector();
+  await later(31_000);
+  await second.flush();
+  const ends = sentEvents().filter((event) => event.type === 'playEnd');
+  assert.deepEqual(ends.map((event) => [event.playId, event.duration]), [[playId, 30]]);
+  first.trackPlayEnd(playId, { duration: 180 });
+  await first.flush();
+  assert.equal(sentEvents().at(-1).eventId, ends[0].eventId, 'the same end: the server keeps the first');
+});
+
+test('a clock that is set back delays nothing', async () => {
+  server.status = 0;
+  const stats = collector();
+  stats.trackLike('t1');
+  await later(5_000);
+  server.status = 200;
+  clock -= 3_600_000;
+  await later(5_000);
+  assert.deepEqual(sentTypes(), ['like']);
+});
+
+test('stopping ends the plays that know where they are, and what comes afterwards is still sent', async () => {
+  const stats = collector();
+  stats.trackPlayStart('t1', { position: () => 60, trackDuration: 100 });
+  stats.stop();
+  assert.deepEqual((await beaconEvents()).map((event) => event.type), ['play', 'playEnd']);
+  stats.trackLike('t1');
+  await later(0);
+  assert.ok(sentTypes().includes('like'));
+});
+
+test('a call that forgets what it must say throws nothing: the server names what is missing', async () => {
+  const stats = collector();
+  stats.trackSave('t1');
+  stats.trackShare('t1');
+  await stats.flush();
+  assert.deepEqual(sentTypes(), ['save', 'share']);
+});
+
+test('an answer that refuses a whole batch costs only the event that is to blame', async () => {
+  const seen = [];
+  const stats = collector({
+    onRejected: (event, reason) => seen.push([event.trackId, reason]),
+    send: async (_url, { body }) => {
+      const { events } = JSON.parse(body);
+      const isBad = events.some((event) => event.trackId === 'bad');
+      if (!isBad) server.batches.push({ events });
+      return { status: isBad ? 413 : 200, headers: new Headers(), json: async () => ({ data: { rejected: [] } }) };
+    },
+  });
+  for (let count = 0; count < 49; count += 1) stats.trackLike(count === 30 ? 'bad' : 'good');
+  await stats.flush();
+  assert.deepEqual(stats.stats, { sent: 48, dropped: 0, refused: 1, waiting: 0 });
+  assert.deepEqual(seen, [['bad', 'refused']]);
+});
+
+test('a wrong address refuses each batch as a whole, and says so', async () => {
+  const seen = [];
+  server.status = 404;
+  const stats = collector({ onRejected: (_event, reason) => seen.push(reason) });
+  stats.trackLike('t1');
+  stats.trackLike('t2');
+  await stats.flush();
+  assert.equal(server.batches.length, 1);
+  assert.deepEqual(seen, ['refused', 'refused']);
+});
+
+test('no device id is made before there is consent, and one is as soon as it is given', async () => {
+  let said;
+  let made = 0;
+  const stats = collector({ consent: () => said, anonymousId: () => { made += 1; return 'device'; } });
+  stats.trackLike('t1');
+  await stats.flush();
+  assert.equal(made, 0);
+  said = true;
+  stats.trackLike('t1');
+  await stats.flush();
+  assert.deepEqual(server.batches.map((batch) => batch.consent), [undefined, true]);
+  assert.deepEqual(sentEvents().map((event) => event.anonymousId), [undefined, 'device']);
+});
+
+test('consent that is no yes or no is not said', async () => {
+  const stats = collector({ consent: 'yes' });
+  stats.trackLike('t1');
+  await stats.flush();
+  assert.equal(server.batches[0].consent, undefined);
 });
 
 test('a token that cannot be had does not hold events back', async () => {
@@ -207,26 +457,50 @@ test('storage that is blocked or full is done without', async () => {
 });
 
 test('decisions', () => {
-  assert.deepEqual([200, 401, 413, 422, 429, 503].map(verdict), ['taken', 'again', 'refused', 'refused', 'again', 'again']);
+  assert.deepEqual([200, 401, 413, 422, 429, 503].map(verdict), ['taken', 'again', 'split', 'split', 'again', 'again']);
   assert.ok(retryDelay(20, () => 1) <= 60_000);
   assert.ok(retryDelay(0, () => 0) < retryDelay(0, () => 1));
-  assert.deepEqual(enqueue([1, 2], 3, 2), { events: [2, 3], dropped: 1 });
+  assert.deepEqual(enqueue([1, 2], 3, () => false, 2), { events: [2, 3], dropped: 1 });
+  assert.deepEqual(enqueue([1, 2], 3, (event) => event === 1, 2), { events: [1, 3], dropped: 1 });
   assert.deepEqual(portions([], JSON.stringify, 10), []);
   assert.deepEqual(portions(['x'.repeat(20)], JSON.stringify, 10), []);
 });
 
-test('a React tree shares one collector', () => {
+/** Enough of React: each call of the hook is a component that renders once; `effects` mount them, one after the other. */
+function react() {
   const effects = [];
   const React = { useState: (first) => [first, (value) => { React.seen = value; }], useEffect: (effect) => effects.push(effect) };
-  const made = [];
-  const useStats = makeUseStats(React, () => { made.push({ stopped: false, stop() { this.stopped = true; } }); return made.at(-1); });
+  return { React, mount: () => effects.splice(0).map((effect) => effect()).filter((end) => end !== undefined) };
+}
+
+test('a React tree shares one collector, and a play goes on while one page takes the place of another', async () => {
+  const { React, mount } = react();
+  const useStats = makeUseStats(React, collector);
   useStats({});
   useStats({});
-  const ends = effects.map((effect) => effect());
-  assert.equal(made.length, 1);
-  assert.equal(React.seen, made[0]);
-  ends[0]();
-  assert.equal(made[0].stopped, false);
-  ends[1]();
-  assert.equal(made[0].stopped, true);
+  const ends = mount();
+  const first = React.seen;
+  const playId = first.trackPlayStart('t1', { trackDuration: 100, position: () => 50 });
+  ends.forEach((end) => end());
+  useStats({});
+  mount();
+  assert.equal(React.seen, first);
+  React.seen.trackPlayEnd(playId, { duration: 90 });
+  await React.seen.flush();
+  assert.deepEqual(sentTypes(), ['play', 'playEnd']);
+});
+
+test('who signs in or consents later is heard by the collector that is there', async () => {
+  const { React, mount } = react();
+  const useStats = makeUseStats(React, collector);
+  useStats({ consent: null });
+  mount();
+  React.seen.trackLike('t1');
+  await React.seen.flush();
+  assert.equal(server.batches.pop().events[0].anonymousId, undefined);
+  useStats({ token: 'a.b.c', consent: true });
+  mount();
+  React.seen.trackLike('t1');
+  await React.seen.flush();
+  assert.deepEqual([server.batches[0].token, server.batches[0].consent], ['a.b.c', true]);
 });

@@ -1,7 +1,7 @@
 """The collector and the engagement pages in the real browser: what is done on a page is on the dashboard, once."""
 
 import asyncio
-import json
+import re
 import secrets
 import time
 
@@ -14,8 +14,11 @@ COLLECT = """
   async ([options, position]) => {
     const { collectEvents } = await import('/static/client/events.js');
     window.stats = collectEvents(options);
-    const play = { source: 'search', trackDuration: 100, position: () => position };
-    window.play = (track) => window.stats.trackPlayStart(track, play);
+    window.play = (track) => {
+      const startedAt = performance.now();
+      const heard = () => position ?? (performance.now() - startedAt) / 1_000;
+      window.stats.trackPlayStart(track, { source: 'search', trackDuration: 100, position: heard });
+    };
   }
 """
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -35,6 +38,10 @@ def artist(services):
 def counters(services, track):
     found = services.call("GET", f"/api/tracks/{track}/counters")
     return found["playCount"], found["likeCount"], found["shareCount"]
+
+
+def downloads(services, track):
+    return services.call("GET", f"/api/tracks/{track}/counters")["downloadCount"]
 
 
 def all_counted_and_none_twice(services, track):
@@ -66,10 +73,14 @@ async def collect(visit, services, position=25, **options):
 async def test_a_page_that_goes_away_mid_batch_loses_nothing_and_counts_once(visit, services, artist, way):
     """Play for 25 seconds, like, share, gone: counters have them at once, the dashboard when they are rolled up."""
     track = f"{artist}-1"
-    page = await collect(visit, services)
-    await page.evaluate(
-        "track => { play(track); stats.trackLike(track); stats.trackShare(track, { platform: 'copy_link' }); }", track
-    )
+    page = await visit("/")
+    await page.clock.install()
+    await page.evaluate(COLLECT, [{"token": services.token("user", sub="ann")}, None])
+    await page.evaluate("track => { play(track); }", track)
+    await page.clock.run_for(12_000)
+    await page.evaluate("track => { stats.trackLike(track); }", track)
+    await page.clock.run_for(13_000)
+    await page.evaluate("track => { stats.trackShare(track, { platform: 'copy_link' }); }", track)
     if way == "close":
         await page.close(run_before_unload=True)
     elif way == "navigate":
@@ -85,29 +96,44 @@ async def test_a_page_that_goes_away_mid_batch_loses_nothing_and_counts_once(vis
     await expect(shown.locator('[data-show="likes"]')).to_have_text("1")
     await expect(shown.locator('[data-show="shares"]')).to_have_text("1")
     await expect(shown.locator('[data-show="duration"]')).to_have_text("0:25")
+    await expect(shown.locator('[data-list="recent"]')).to_contain_text("Played")
     assert counters(services, track) == (1, 1, 1)
 
 
+async def test_a_batch_that_is_on_its_way_when_the_page_closes_counts_once(visit, services, artist):
+    """The server has it, its answer comes too late; the rest of the queue was never sent."""
+    track = f"{artist}-1"
+    page = await collect(visit, services)
+    arrived = asyncio.Event()
+
+    async def deliver_without_an_answer(route):
+        await route.fetch()
+        arrived.set()
+
+    await page.context.route("**/api/stats/events", deliver_without_an_answer, times=1)
+    await page.evaluate("track => { for (let n = 0; n < 60; n += 1) stats.trackDownload(track); }", track)
+    await asyncio.wait_for(arrived.wait(), 10)
+    assert downloads(services, track) == 50
+    await page.close(run_before_unload=True)
+    await until(lambda: downloads(services, track) >= 60)
+    await until(lambda: is_rolled_up(services))
+    assert downloads(services, track) == 60
+
+
 async def test_what_could_not_be_sent_is_kept_over_a_reload(visit, services, artist):
-    """The server is out of reach, the page is loaded again half a minute later, the server is back."""
+    """The server is out of reach and the browser takes no beacon; a second later the page is loaded again."""
     track = f"{artist}-2"
     page = await collect(visit, services, token="")
-    await page.context.set_offline(True)
+    await page.context.route("**/api/stats/events", lambda route: route.abort())
+    await page.evaluate("navigator.sendBeacon = () => false")
     await page.evaluate("track => stats.trackDownload(track)", track)
     await page.evaluate("stats.flush()")
-    kept = await page.evaluate("Object.entries(localStorage).filter(([name]) => name.startsWith('presence.events.'))")
-    assert [event["type"] for event in json.loads(kept[0][1])["events"]] == ["download"]
-    await page.context.set_offline(False)
-    age = """([name, text]) => {
-      localStorage.setItem(name, JSON.stringify({ ...JSON.parse(text), at: Date.now() - 60_000 }));
-    }"""
-    await page.goto(f"{services.backend}/docs")
-    await page.evaluate(age, kept[0])
-    await page.goto(services.backend)
+    await page.reload()
+    await page.context.unroute("**/api/stats/events")
     await page.evaluate(COLLECT, [{}, 0])
     await page.evaluate("stats.flush()")
-    found = services.call("GET", f"/api/tracks/{track}/counters")
-    assert found["downloadCount"] == 1
+    assert downloads(services, track) == 1
+    assert await page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('presence.events.'))") == []
 
 
 async def test_hiding_the_page_hands_over_at_once(visit, services, artist):
@@ -135,13 +161,14 @@ async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, a
     services.call("POST", "/api/stats/events", plays)
     await until(lambda: is_rolled_up(services))
     page = await visit("/admin/stats", token=services.token("admin"))
+    await expect(page.locator(f'#whose option[value="artistId={artist}"]')).to_have_text(f"Ada {HOSTILE}")
     await page.select_option("#whose", f"artistId={artist}")
     await expect(page.locator('[data-show="plays"]')).to_have_text("3")
     await expect(page.locator('[data-show="duration-note"]')).to_have_text("50.0 % of the track")
     await page.select_option("#whose", f"trackId={artist}-1")
     await expect(page.locator('[data-show="plays"]')).to_have_text("2")
     await expect(page.locator('[data-show="subject"]')).to_contain_text(HOSTILE)
-    await expect(page.locator('[data-breakdown="sources"]')).to_contain_text("search")
+    await expect(page.locator('[data-list="sources"]')).to_contain_text("search")
     await page.select_option("#metric", "likes")
     await expect(page.locator('[data-show="curve"]')).to_contain_text("Likes")
     await page.locator('[data-range] input[value="24h"]').check(force=True)
@@ -156,4 +183,65 @@ async def test_the_pages_ask_for_the_right_token(visit, services, artist):
     await expect(page.get_by_text("Only admins see the engagement with all tracks.")).to_be_visible()
     page = await visit("/artist/dashboard", token=services.token("artist", artistId=artist))
     await expect(page.locator('[data-show="artist"]')).to_contain_text(HOSTILE)
-    await expect(page.get_by_text("Nothing played yet")).to_be_visible()
+    await expect(page.get_by_text("Nothing played yet").first).to_be_visible()
+    await expect(page.get_by_role("listitem")).to_have_count(0)
+
+
+async def test_every_page_of_the_catalogue_is_there_to_choose_from(visit, services, artist):
+    """However few tracks the server gives at once."""
+    page = await visit("/")
+
+    async def in_small_pages(route):
+        await route.continue_(url=route.request.url.replace("limit=500", "limit=1"))
+
+    await page.context.route("**/api/tracks?*", in_small_pages)
+    page = await visit("/admin/stats", beside=page, token=services.token("admin"))
+    for number in (1, 2):
+        await expect(page.locator(f'#whose option[value="trackId={artist}-{number}"]')).to_have_count(1)
+
+
+@pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
+async def test_a_choice_that_cannot_be_loaded_is_taken_back(visit, services, artist, path):
+    """What is chosen and what is shown never differ; the next try is the reader's or comes by itself."""
+    page = await visit(path, token=services.token("admin", "artist", artistId=artist))
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 30d")
+    await page.route("**/api/**", lambda route: route.abort())
+    await page.locator('[data-range] input[value="24h"]').click(force=True)
+    await expect(page.locator("[data-banner]")).to_contain_text("The server cannot be reached.")
+    await expect(page.locator('[data-range] input[value="30d"]')).to_be_checked()
+    await page.unroute("**/api/**")
+    await page.locator('[data-range] input[value="24h"]').click(force=True)
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 24h")
+    await expect(page.locator("[data-banner]")).to_be_hidden()
+
+
+@pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
+async def test_an_answer_that_is_not_the_apis_is_said_to_be_one(visit, services, artist, path):
+    """A sign-in page of a network answers 200; the page does not wait for ever, and is there once it is tried again."""
+    page = await visit("/")
+    await page.context.route(
+        "**/api/**", lambda route: route.fulfill(status=200, body="<html>", content_type="text/html")
+    )
+    token = services.token("admin", "artist", artistId=artist)
+    page = await visit(path, beside=page, token=token)
+    await expect(page.get_by_text("Something between here and the server answered in its place.")).to_be_visible()
+    await page.context.unroute("**/api/**")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator('[data-show="plays"]').first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/artist/dashboard", "/admin/stats"])
+async def test_a_page_looks_again_while_events_are_being_counted(visit, services, artist, path):
+    """So that nobody has to guess when to reload."""
+
+    async def behind(route):
+        answer = await route.fetch()
+        body = await answer.json()
+        body["data"]["freshness"]["pendingEvents"] = 7
+        await route.fulfill(response=answer, json=body)
+
+    page = await visit("/")
+    await page.context.route(re.compile("/api/(dashboard/stats|stats/analytics)"), behind, times=1)
+    page = await visit(path, beside=page, token=services.token("admin", "artist", artistId=artist))
+    await expect(page.locator('[data-show="freshness"]')).to_contain_text("7 newer events are being counted")
+    await expect(page.locator('[data-show="freshness"]')).not_to_contain_text("being counted")

@@ -56,6 +56,16 @@ async def test_without_a_token_the_list_asks_for_one(visit):
     await expect(page.get_by_role("button", name="Open live")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("name", "heading"), [("Engagement", "All tracks"), ("Artist dashboard", "A token opens this page")]
+)
+async def test_the_pages_about_engagement_are_found_from_here(visit, services, name, heading):
+    """With the token that the reader has here."""
+    page = await visit("/", token=services.token("admin") if name == "Engagement" else None)
+    await page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+    await expect(page.get_by_role("heading", name=heading)).to_be_visible()
+
+
 async def test_a_room_is_opened_by_its_name(visit, services, room):
     """What is no room is not opened, and says why; the keyboard suffices."""
     page = await visit("/")

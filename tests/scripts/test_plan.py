@@ -132,6 +132,17 @@ def test_reports_go_to_the_internal_address_where_there_is_one():
     assert json.loads(env["PRESENCE__BACKEND__URLS"]) == ["http://10.0.0.5:8081"]
 
 
+def test_the_local_backend_is_told_countries_unless_somebody_has_decided_who_is_believed():
+    """Nobody else can reach it; where it listens elsewhere, or has places or proxies of its own, nothing is added."""
+    env = _environment()
+    assert env["BACKEND__PLACES__COUNTRY_HEADER"] == plan.COUNTRY_HEADER
+    assert json.loads(env["BACKEND__TRUSTED_PROXIES"]) == ["127.0.0.1/32"]
+    decided = [{"host": "0.0.0.0"}, {"trusted_proxies": ["10.0.0.0/8"]}, {"places": {"file": "x.mmdb"}}]
+    for backend in decided:
+        assert "BACKEND__PLACES__COUNTRY_HEADER" not in _environment({"backend": backend})
+    assert "BACKEND__TRUSTED_PROXIES" not in _environment(None, {"BACKEND__PLACES__FILE": "x.mmdb"})
+
+
 def test_links_carry_a_token_only_where_the_stack_signs_them():
     """With the operator's own users the stack's secret signs nothing."""
     assert plan.token_secret(plan.Configured({}, {}), RING) == RING.token_secret

@@ -6,9 +6,13 @@ export interface CollectorOptions {
   url?: string;
   /** Your application's JWT, or a function that gives a fresh one before each batch. */
   token?: string | (() => string | undefined | Promise<string | undefined>);
-  /** What the visitor said; false leaves no device id, address or user agent on the server. */
-  consent?: boolean;
-  anonymousId?: string;
+  /**
+   * What the visitor said, or a function that tells it; false leaves no device id, address or user agent on the server.
+   * Null is not asked yet: until there is consent the device gets no id. Left out, your page asks nobody.
+   */
+  consent?: boolean | null | (() => boolean | null | undefined);
+  anonymousId?: string | (() => string | undefined);
+  /** An event that will never be stored: the reason is the server's, or `refused` where the whole request was. */
   onRejected?: (event: object, reason: string) => void;
 }
 
@@ -18,13 +22,15 @@ export interface Collector {
     trackId: string,
     options?: { source?: Source; playlistId?: string; replayed?: boolean; trackDuration?: number; position?: () => number },
   ): string;
-  trackPlayEnd(playId: string, options: { duration: number; trackDuration?: number; replayed?: boolean }): void;
+  /** Without a duration, that is the play's `position`, else the time since its start. */
+  trackPlayEnd(playId: string, options?: { duration?: number; trackDuration?: number; replayed?: boolean }): void;
   trackLike(trackId: string, options?: { source?: Source; liked?: boolean }): void;
   trackSave(trackId: string, options: { playlistId: string; saved?: boolean }): void;
   trackShare(trackId: string, options: { platform: Platform; source?: Source }): void;
   trackDownload(trackId: string, options?: { source?: Source }): void;
   flush(): Promise<void>;
   readonly stats: { sent: number; dropped: number; refused: number; waiting: number };
+  /** Ends the plays that have a `position`, hands over what waits, and listens no longer. */
   stop(): void;
 }
 

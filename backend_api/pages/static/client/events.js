@@ -14,105 +14,146 @@
  */
 
 import { persistentViewerId } from './identity.js';
-import { BATCH, endOf, enqueue, joined, portions, retryDelay, verdict, without } from './queue.js';
+import { runningPlays } from './plays.js';
+import { BATCH, CAPACITY, enqueue, joined, portions, retryDelay, verdict, without } from './queue.js';
+import { shelf } from './shelf.js';
 
 const FLUSH_MS = 5_000;
 const BEACON_BYTES = 60_000;
-const KEPT = 'presence.events.';
+const SAVE_MS = 10_000;
 const ABANDONED_MS = 30_000;
+/** A hidden page's timers may rest for minutes. */
+const HIDDEN_MS = 300_000;
+/** What a beacon took is sent again after this time unless the page has gone: a beacon has no answer. */
+const CONFIRM_MS = 30_000;
+const TEXT = 'text/plain;charset=UTF-8';
 
 /** See events.d.ts. */
 export function collectEvents({
   url = '',
   token,
   consent,
-  anonymousId = consent === false ? undefined : persistentViewerId(),
+  anonymousId = () => persistentViewerId(),
   storage = storageOrNull('localStorage'),
   page = globalThis.document,
   send = (...request) => globalThis.fetch(...request),
   beacon = (...request) => globalThis.navigator?.sendBeacon?.(...request) ?? false,
   now = Date.now,
+  elapsed = () => performance.now(),
   random = Math.random,
   onRejected = () => {},
 } = {}) {
   const endpoint = `${url}/api/stats/events`;
-  const key = KEPT + randomId();
+  const place = shelf(storage, randomId());
   const sessionId = sessionOf(storageOrNull('sessionStorage'));
-  const plays = new Map();
+  const plays = runningPlays({ newId: randomId, elapsed });
   const stats = { sent: 0, dropped: 0, refused: 0 };
+  const flying = new Set();
+  const handed = new Set();
   let queue = [];
+  let most = BATCH;
   let freshToken;
   let attempt = 0;
   let notBefore = 0;
   let sending = null;
-  let lastSave = 0;
+  let savedAt = 0;
+  let handedAt = 0;
+  let isLeaving = false;
+  let isStopped = false;
+
+  function made(type, trackId, fields) {
+    const device = deviceId();
+    return { eventId: randomId(), type, trackId, sessionId, ...(device && { anonymousId: device }), timestamp: now(), ...fields };
+  }
 
   function add(type, trackId, fields) {
-    const event = { eventId: randomId(), type, trackId, sessionId, ...(anonymousId && { anonymousId }), timestamp: now(), ...fields };
-    const { events, dropped } = enqueue(queue, event);
+    const { events, dropped } = enqueue(queue, made(type, trackId, fields), ({ eventId }) => flying.has(eventId));
     queue = events;
     stats.dropped += dropped;
     save();
-    if (queue.length >= BATCH) flush();
+    if (isStopped || queue.length >= BATCH) flush();
   }
 
   /** Sends what waits, batch after batch; resolves when nothing does or the server cannot be had. */
   function flush() {
-    if (now() < notBefore) return Promise.resolve();
+    if (elapsed() < notBefore) return Promise.resolve();
     sending ??= sendAll().finally(() => { sending = null; });
     return sending;
   }
 
   async function sendAll() {
-    while (queue.length > 0) {
+    while (due().length > 0) {
       freshToken = await currentToken();
-      const batch = queue.slice(0, BATCH);
-      if (!(await sendBatch(batch))) return;
-      queue = without(queue, batch);
-      save();
+      const batch = due().slice(0, most);
+      batch.forEach(({ eventId }) => flying.add(eventId));
+      const response = await sendBatch(batch).finally(() => flying.clear());
+      if (response === null || !(await settle(batch, response))) return;
     }
   }
 
+  const due = () => (elapsed() - handedAt < CONFIRM_MS ? queue.filter(({ eventId }) => !handed.has(eventId)) : queue);
+
   async function sendBatch(batch) {
-    let response;
     try {
-      response = await send(endpoint, { method: 'POST', headers: { 'Content-Type': 'text/plain;charset=UTF-8' }, body: write(batch) });
+      return await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch) });
     } catch {
       return postpone(0);
     }
+  }
+
+  /** Does what an answer says; whether to go on. */
+  async function settle(batch, response) {
     const outcome = verdict(response.status);
-    if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0);
+    if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0) !== null;
     attempt = 0;
-    if (outcome === 'refused') stats.refused += batch.length;
-    else await report(batch, response);
+    if (outcome === 'split' && batch.length > 1) {
+      most = Math.ceil(batch.length / 2);
+      return true;
+    }
+    most = Math.min(BATCH, 2 * most);
+    queue = without(queue, batch);
+    save();
+    report(batch, outcome === 'taken' ? await rejections(response) : batch.map((_, index) => ({ index, reason: 'refused' })));
     return true;
   }
 
-  async function report(batch, response) {
-    const { data } = await response.json().catch(() => ({}));
-    const rejected = data?.rejected ?? [];
+  function report(batch, rejected) {
     stats.sent += batch.length - rejected.length;
     stats.refused += rejected.length;
     for (const { index, reason } of rejected) onRejected(batch[index], reason);
   }
 
   function postpone(retryAfterSeconds) {
-    notBefore = now() + retryDelay(attempt, random, retryAfterSeconds);
+    notBefore = elapsed() + retryDelay(attempt, random, retryAfterSeconds);
     attempt += 1;
-    return false;
+    return null;
   }
 
-  /** What is handed over stays in the queue: only an answer says that it arrived. */
+  /** Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. */
   function handOver() {
-    save();
-    for (const portion of portions(queue, write, BEACON_BYTES)) {
-      if (!beacon(endpoint, new Blob([write(portion)], { type: 'text/plain;charset=UTF-8' }))) return;
+    if (elapsed() - handedAt >= CONFIRM_MS) handed.clear();
+    for (const portion of portions(queue.filter(({ eventId }) => !handed.has(eventId)), write, BEACON_BYTES)) {
+      if (!beacon(endpoint, new Blob([write(portion)], { type: TEXT }))) return false;
+      portion.forEach(({ eventId }) => handed.add(eventId));
+      handedAt = elapsed();
     }
+    return true;
   }
 
   const write = (events) => JSON.stringify({
-    sentAt: now(), ...(freshToken && { token: freshToken }), ...(consent !== undefined && { consent }), events,
+    sentAt: now(), ...(freshToken && { token: freshToken }), ...(said() !== undefined && { consent: said() }), events,
   });
+
+  function said() {
+    const answer = typeof consent === 'function' ? consent() : consent;
+    return typeof answer === 'boolean' ? answer : undefined;
+  }
+
+  /** Where consent is asked for, a device gets its id only once it is given. */
+  function deviceId() {
+    if (consent !== undefined && said() !== true) return undefined;
+    return typeof anonymousId === 'function' ? anonymousId() : anonymousId;
+  }
 
   async function currentToken() {
     try {
@@ -122,64 +163,64 @@ export function collectEvents({
     }
   }
 
-  function save() {
-    lastSave = now();
-    try {
-      if (queue.length > 0) storage?.setItem(key, JSON.stringify({ at: lastSave, events: queue }));
-      else storage?.removeItem(key);
-    } catch {
-      // Full or blocked: the events of this page are then sent by this page or not at all.
-    }
+  /** Keeps what waits, and the ends of the running plays as they would be, should nothing be heard of this page for `ms`. */
+  function save(ms = page?.visibilityState === 'hidden' ? HIDDEN_MS : ABANDONED_MS) {
+    savedAt = elapsed();
+    const ends = plays.ends().map(({ trackId, fields }) => made('playEnd', trackId, fields));
+    place.put([...queue, ...ends], now() + ms);
   }
 
-  /** Takes over what pages left behind that are gone; two pages may both do so, for the ids are the same. */
+  /** Takes over what pages left behind that are gone, while there is room for what happens here. */
   function adopt() {
-    try {
-      for (const name of Object.keys(storage ?? {}).filter((name) => name.startsWith(KEPT) && name !== key)) {
-        const left = JSON.parse(storage.getItem(name));
-        if (now() - left.at < ABANDONED_MS) continue;
-        queue = joined(queue, left.events);
-        storage.removeItem(name);
-      }
-      save();
-    } catch {
-      // Not ours, or cut off: nothing can be made of it.
-    }
+    const left = place.take(CAPACITY / 2 - queue.length, now());
+    if (left.length === 0) return;
+    queue = joined(queue, left);
+    save();
   }
 
   function tick() {
-    if (queue.length > 0 && now() - lastSave > ABANDONED_MS / 3) save();
+    plays.look();
+    if (elapsed() - savedAt >= SAVE_MS) save();
+    adopt();
     flush();
   }
 
-  function hide() {
-    if (page?.visibilityState === 'hidden') handOver();
+  function turned() {
+    if (page.visibilityState !== 'hidden') {
+      isLeaving = false;
+      handed.clear();
+    } else if (!isLeaving) {
+      save();
+      handOver();
+    }
   }
 
-  function leave() {
-    for (const [playId, play] of [...plays]) if (play.position) trackPlayEnd(playId, { duration: play.position() });
-    handOver();
+  /** One that goes into the cache may come back and play on. */
+  function leave({ persisted }) {
+    isLeaving = true;
+    if (!persisted) endPlays();
+    const isTaken = handOver();
+    save(isTaken ? ABANDONED_MS : 0);
+  }
+
+  function endPlays() {
+    for (const { trackId, fields } of plays.endAll()) add('playEnd', trackId, fields);
   }
 
   function trackPlayStart(trackId, { source = 'player', playlistId, replayed, trackDuration, position } = {}) {
-    const playId = randomId();
-    plays.set(playId, { trackId, trackDuration, position, replayed });
+    const playId = plays.start(trackId, { trackDuration, replayed, position });
     add('play', trackId, { playId, source, ...(playlistId && { playlistId }), ...(replayed !== undefined && { replayed }) });
     return playId;
   }
 
   /** The second end of a play, and the end of an unknown one, are ignored. */
-  function trackPlayEnd(playId, { duration, trackDuration, replayed } = {}) {
-    const play = plays.get(playId);
-    if (!play) return;
-    plays.delete(playId);
-    const again = replayed ?? play.replayed;
-    const end = endOf(duration, trackDuration ?? play.trackDuration ?? 0);
-    add('playEnd', play.trackId, { playId, ...end, ...(again !== undefined && { replayed: again }) });
+  function trackPlayEnd(playId, said = {}) {
+    const ended = plays.end(playId, said);
+    if (ended) add('playEnd', ended.trackId, ended.fields);
   }
 
   const window = page?.defaultView;
-  page?.addEventListener('visibilitychange', hide);
+  page?.addEventListener('visibilitychange', turned);
   window?.addEventListener('pagehide', leave);
   adopt();
   currentToken().then((first) => { freshToken ??= first; });
@@ -190,21 +231,27 @@ export function collectEvents({
     trackPlayStart,
     trackPlayEnd,
     trackLike: (trackId, { source = 'player', liked = true } = {}) => add('like', trackId, { action: liked ? 'like' : 'unlike', source }),
-    trackSave: (trackId, { playlistId, saved = true }) => add('save', trackId, { action: saved ? 'save' : 'unsave', playlistId }),
-    trackShare: (trackId, { platform, source = 'player' }) => add('share', trackId, { platform, source }),
+    trackSave: (trackId, { playlistId, saved = true } = {}) => add('save', trackId, { action: saved ? 'save' : 'unsave', playlistId }),
+    trackShare: (trackId, { platform, source = 'player' } = {}) => add('share', trackId, { platform, source }),
     trackDownload: (trackId, { source = 'player' } = {}) => add('download', trackId, { source }),
     flush,
     get stats() {
       return { ...stats, waiting: queue.length };
     },
-    /** Hands over what waits and listens no longer. */
+    /** Ends the plays that tell their position, hands over what waits and listens no longer. */
     stop() {
       clearInterval(timer);
-      page?.removeEventListener('visibilitychange', hide);
+      page?.removeEventListener('visibilitychange', turned);
       window?.removeEventListener('pagehide', leave);
-      handOver();
+      leave({ persisted: false });
+      isStopped = true;
     },
   };
+}
+
+async function rejections(response) {
+  const { data } = await response.json().catch(() => ({}));
+  return data?.rejected ?? [];
 }
 
 /** One id per visit: it survives a reload, not the tab. */

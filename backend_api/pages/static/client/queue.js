@@ -4,11 +4,15 @@ export const BATCH = 50;
 export const CAPACITY = 1_000;
 export const SKIPPED_BELOW_SECONDS = 20;
 
-/** Adds an event; beyond the capacity the oldest go. `{events, dropped}`. */
-export function enqueue(events, event, capacity = CAPACITY) {
+/** Adds an event; beyond the capacity the oldest go that are not on their way (`isSent`). `{events, dropped}`. */
+export function enqueue(events, event, isSent, capacity = CAPACITY) {
   const all = [...events, event];
-  const dropped = Math.max(0, all.length - capacity);
-  return { events: all.slice(dropped), dropped };
+  let dropped = 0;
+  while (all.length > capacity) {
+    all.splice(Math.max(0, all.findIndex((one) => !isSent(one))), 1);
+    dropped += 1;
+  }
+  return { events: all, dropped };
 }
 
 /** Without the events of these ids. */
@@ -34,9 +38,10 @@ export function portions(events, write, maxBytes) {
   return [...portions(events.slice(0, middle), write, maxBytes), ...portions(events.slice(middle), write, maxBytes)];
 }
 
-/** What an answer's status means for the events sent: `taken`, `again` (later), or `refused` for good. */
+/** What an answer's status means for the events sent: `taken`, `again` (later), `split` (fewer at once), or `refused`. */
 export function verdict(status) {
   if (status >= 200 && status < 300) return 'taken';
+  if (status === 413 || status === 422) return 'split';
   return status === 401 || status === 403 || status === 408 || status === 425 || status === 429 || status >= 500 ? 'again' : 'refused';
 }
 

@@ -7,28 +7,26 @@
  *     export const useStats = makeUseStats(React);
  *     // in a component: const stats = useStats({ url, token });  stats?.trackLike('track-1');
  *
- * The collector is made when the first component mounts and stops when the last one is gone; on a server it is null.
+ * The collector is made when the first component mounts and lives as long as the page, so that a play goes on while views
+ * come and go. `url` is the first one's, token and consent are always those said last (a consent that is asked for later
+ * is null at first). On a server there is none.
  */
 
 import { collectEvents } from './events.js';
 
 export function makeUseStats({ useEffect, useState }, collect = collectEvents) {
   let collector = null;
-  let users = 0;
+  let latest = {};
+  const current = (name) => () => (typeof latest[name] === 'function' ? latest[name]() : latest[name]);
 
-  return function useStats(options) {
+  return function useStats(options = {}) {
     const [stats, setStats] = useState(null);
     useEffect(() => {
-      collector ??= collect(options);
-      users += 1;
+      latest = { ...latest, ...options };
+      const consent = options.consent === undefined ? undefined : current('consent');
+      collector ??= collect({ ...options, token: current('token'), consent });
       setStats(collector);
-      return () => {
-        users -= 1;
-        if (users > 0) return;
-        collector.stop();
-        collector = null;
-      };
-    }, []);
+    });
     return stats;
   };
 }

@@ -20,8 +20,9 @@ export class ApiError extends Error {
 /** The `data` of an answer. Throws ApiError, or AbortError when `signal` says so. */
 export async function callApi(path, { method = 'GET', body, headers, signal } = {}) {
   const response = await send(path, { method, body, headers, signal });
-  const answer = await response.json().catch(() => ({}));
-  return answer.data ?? answer;
+  const answer = await response.json().catch((error) => (error.name === 'AbortError' ? Promise.reject(error) : null));
+  if (answer?.data === undefined) throw new ApiError('unavailable', 'Something between here and the server answered in its place.');
+  return answer.data;
 }
 
 /** Saves what a path answers as a file; the Bearer is why this is no plain link. */

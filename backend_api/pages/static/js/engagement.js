@@ -1,11 +1,84 @@
-/** What the pages about engagement share: the curve, figures in words, lists of names and numbers. */
+/** What the pages about engagement share: staying loaded, the curve, figures in words, lists of names and numbers. */
 
+import { ApiError } from './api.js';
 import { colour, mountChart } from './chart.js';
-import { find, make } from './dom.js';
+import { enterState, everyMinute, find, make, show } from './dom.js';
 import { formatAverage, formatClock, formatCount, formatStart } from './format.js';
+import { askForToken, startSession } from './session.js';
+import { currentToken } from './token.js';
 
 const HOUR = 3_600;
 const DAY = 86_400;
+const COUNTED_MS = 3_000;
+
+/**
+ * Keeps figures shown: `ask(signal)` loads them when the page opens, when something else is chosen, every minute, and
+ * soon again while events are being counted; `prepare()` comes before the first time. A choice whose figures cannot be
+ * loaded is taken back, so that it never stands beside those of another.
+ */
+export function keepFigures({ prepare = async () => {}, ask, display, failure }) {
+  const banner = find('[data-banner]');
+  const controls = [...document.querySelectorAll('[data-range] input, [data-choose] select')];
+  let loading = null;
+  let shown = null;
+  let again = null;
+
+  async function start() {
+    shown = null;
+    if (currentToken() === null) return askForToken('missing');
+    enterState('loading');
+    await attempt(async () => {
+      await prepare();
+      await load();
+    });
+  }
+
+  const reload = () => attempt(load);
+
+  async function load() {
+    clearTimeout(again);
+    loading?.abort();
+    const mine = (loading = new AbortController());
+    const found = await ask(mine.signal);
+    if (mine !== loading) return;
+    // A chart measures its place, which has to be there.
+    enterState('ready');
+    display(found);
+    shown = controls.map(({ checked, value }) => ({ checked, value }));
+    banner.hidden = true;
+    show('freshness', freshnessWords(found.freshness));
+    show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
+    if (found.freshness.pendingEvents > 0) again = setTimeout(() => document.hidden || reload(), COUNTED_MS);
+  }
+
+  async function attempt(act) {
+    try {
+      await act();
+    } catch (error) {
+      if (error.name === 'AbortError') return;
+      if (!(error instanceof ApiError)) reportError(error);
+      fail(error);
+    }
+  }
+
+  function fail(error) {
+    if (error.isAboutToken) return askForToken(error.reason);
+    if (shown === null) {
+      show('failure', failure);
+      show('failure-detail', error.message);
+      return enterState('failed');
+    }
+    controls.forEach((control, index) => Object.assign(control, shown[index]));
+    banner.textContent = `${error.message} What you see may be old; the next try is within a minute.`;
+    banner.hidden = false;
+  }
+
+  startSession(start);
+  for (const control of controls) control.addEventListener('change', reload);
+  find('[data-retry]').addEventListener('click', start);
+  everyMinute(() => shown !== null && reload());
+  start();
+}
 
 export const chosenRange = () => find('[data-range] input:checked').value;
 export const rangeWords = (range) => (range === 'all' ? 'all time' : `last ${range}`);
@@ -56,8 +129,15 @@ export function curve(host) {
   };
 }
 
-/** Rows of a `dl`: `[name, value]`; one that is empty says so. */
-export function fillFacts(list, rows, empty) {
-  const cells = rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', { class: 'number' }, value)]);
-  list.replaceChildren(...(rows.length > 0 ? cells : [make('dt', {}, empty)]));
+/** Rows of a `dl`: `[name, value]`. */
+export function fillFacts(name, rows) {
+  fill(name, rows.flatMap(([word, value]) => [make('dt', {}, word), make('dd', { class: 'number' }, value)]));
+}
+
+/** The rows of the list of this name; one that has none gives way, with what is around it, to the words beside it. */
+export function fill(name, rows) {
+  const list = find(`[data-list="${name}"]`);
+  list.replaceChildren(...rows);
+  (list.closest('.scroll') ?? list).hidden = rows.length === 0;
+  find(`[data-none="${name}"]`).hidden = rows.length > 0;
 }

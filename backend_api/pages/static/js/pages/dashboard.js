@@ -1,54 +1,27 @@
 /** `/artist/dashboard`: an artist's figures; an admin names the artist as `?artistId=`. */
 
-import { ApiError, callApi } from '../api.js';
-import { enterState, everyMinute, find, make, show } from '../dom.js';
-import { chosenRange, completionWords, count, curve, fillFacts, freshnessWords, growthWords, minutes, percent, rangeWords, share } from '../engagement.js';
-import { formatClock, formatStart } from '../format.js';
-import { askForToken, startSession } from '../session.js';
-import { currentToken } from '../token.js';
+import { callApi } from '../api.js';
+import { find, make, show } from '../dom.js';
+import { chosenRange, completionWords, count, curve, fill, fillFacts, growthWords, keepFigures, minutes, percent, rangeWords, share } from '../engagement.js';
+import { counted, formatStart } from '../format.js';
 
 const artist = new URLSearchParams(location.search).get('artistId');
-const banner = find('[data-banner]');
+const whose = artist === null ? '' : `&artistId=${encodeURIComponent(artist)}`;
 const chart = curve(find('[data-chart]'));
-let loading = null;
-let isShown = false;
 
-startSession(start);
-find('[data-range]').addEventListener('change', load);
-find('[data-retry]').addEventListener('click', start);
-everyMinute(() => isShown && load());
-start();
+keepFigures({
+  ask: (signal) => callApi(`/api/dashboard/stats?timeRange=${chosenRange()}${whose}`, { signal }),
+  display,
+  failure: 'The dashboard could not be loaded',
+});
 
-function start() {
-  isShown = false;
-  if (currentToken() === null) return askForToken('missing');
-  enterState('loading');
-  load();
-}
-
-async function load() {
-  loading?.abort();
-  const mine = (loading = new AbortController());
-  const whose = artist === null ? '' : `&artistId=${encodeURIComponent(artist)}`;
-  try {
-    const found = await callApi(`/api/dashboard/stats?timeRange=${chosenRange()}${whose}`, { signal: mine.signal });
-    if (mine === loading) display(found, chosenRange());
-  } catch (error) {
-    if (mine === loading) fail(error);
-  }
-}
-
-function display(found, range) {
-  isShown = true;
-  enterState('ready');
-  banner.hidden = true;
+function display(found) {
+  const range = chosenRange();
   show('artist', found.artist.name ?? found.artist.artistId);
   showTiles(found, range);
   show('curve', `Plays, ${rangeWords(range)}`);
   chart.draw(found.series, 'Plays');
   showLists(found);
-  show('freshness', freshnessWords(found.freshness));
-  show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
 }
 
 function showTiles({ overview, growth, exact }, range) {
@@ -67,29 +40,16 @@ function showTiles({ overview, growth, exact }, range) {
 
 function showLists({ topTracks, engagement, recentActivity, playlists }) {
   const named = (track) => track.title ?? track.trackId;
-  const top = topTracks.map((track) => make('li', {}, named(track), ' ', make('small', { class: 'number' }, `${count(track.totalPlays)} plays`)));
-  find('[data-list="top"]').replaceChildren(...(top.length > 0 ? top : [make('li', {}, 'Nothing played yet')]));
-  fillFacts(find('[data-facts="rates"]'), [
+  fill('top', topTracks.map((track) => make('li', {}, make('span', {}, named(track)), make('small', { class: 'number' }, counted(track.totalPlays, 'play')))));
+  const rates = [
     ['Likes', share(engagement.likeRate)], ['Shares', share(engagement.shareRate)], ['Saves', share(engagement.saveRate)],
     ['Downloads', share(engagement.downloadRate)], ['Completion', percent(engagement.completionRate)],
-  ], '');
+  ];
+  fillFacts('rates', engagement.likeRate === null ? [] : rates);
+  fillFacts('playlists', playlists.map((list) => [list.title, counted(list.totalTracks, 'track')]));
   const lately = [...recentActivity.plays.map((one) => ['Played', one]), ...recentActivity.likes.map((one) => ['Liked', one])];
   const newestFirst = lately.sort(([, a], [, b]) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
-  const rows = newestFirst.map(([what, one]) => [formatStart(Date.parse(one.timestamp) / 1_000, 60), `${what} ${named(one)}`]);
-  fillFacts(find('[data-facts="recent"]'), rows, 'Nothing yet');
-  fillFacts(find('[data-facts="playlists"]'), playlists.map((list) => [list.title, `${count(list.totalTracks)} tracks`]), 'No playlists');
-}
-
-function fail(error) {
-  if (error.name === 'AbortError') return;
-  if (!(error instanceof ApiError)) throw error;
-  if (error.isAboutToken) askForToken(error.reason);
-  else if (isShown) {
-    banner.textContent = `${error.message} What you see may be old; the next try is within a minute.`;
-    banner.hidden = false;
-  } else {
-    show('failure', 'The dashboard could not be loaded');
-    show('failure-detail', error.message);
-    enterState('failed');
-  }
+  fill('recent', newestFirst.map(([what, one]) => make(
+    'tr', {}, make('th', { scope: 'row' }, named(one)), make('td', {}, what), make('td', { class: 'right' }, formatStart(Date.parse(one.timestamp) / 1_000, 60)),
+  )));
 }

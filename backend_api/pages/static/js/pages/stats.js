@@ -1,80 +1,63 @@
 /** `/admin/stats`: engagement with everything, an artist or a track. */
 
-import { ApiError, callApi } from '../api.js';
-import { enterState, find, make, show } from '../dom.js';
-import { chosenRange, completionWords, count, curve, fillFacts, freshnessWords, minutes, rangeWords, share } from '../engagement.js';
-import { formatClock } from '../format.js';
-import { askForToken, startSession } from '../session.js';
-import { currentToken } from '../token.js';
+import { callApi } from '../api.js';
+import { find, make, show } from '../dom.js';
+import { chosenRange, completionWords, count, curve, fillFacts, keepFigures, minutes, rangeWords, share } from '../engagement.js';
 
-const MOST_TRACKS = 500;
-const banner = find('[data-banner]');
+const TRACKS_AT_ONCE = 500;
+const MOST_TRACKS = 2_000;
 const whose = find('#whose');
 const metric = find('#metric');
 const chart = curve(find('[data-chart]'));
-let loading = null;
-let isShown = false;
+const countries = new Intl.DisplayNames(undefined, { type: 'region' });
+const spoken = (key) => key.replace('_', ' ');
 
-startSession(start);
-find('[data-range]').addEventListener('change', load);
-find('[data-choose]').addEventListener('change', load);
 find('[data-choose]').addEventListener('submit', (event) => event.preventDefault());
-find('[data-retry]').addEventListener('click', start);
-start();
+keepFigures({
+  prepare: async () => fillChoice(await catalogue()),
+  ask: (signal) => callApi(`/api/stats/analytics?timeRange=${chosenRange()}&metric=${metric.value}${whose.value && `&${whose.value}`}`, { signal }),
+  display,
+  failure: 'The figures could not be loaded',
+});
 
-async function start() {
-  isShown = false;
-  if (currentToken() === null) return askForToken('missing');
-  enterState('loading');
-  try {
-    fillChoice((await callApi(`/api/tracks?limit=${MOST_TRACKS}`)).tracks);
-    await load();
-  } catch (error) {
-    fail(error);
+/** The tracks to choose from; beyond MOST_TRACKS nobody finds one in a list. */
+async function catalogue() {
+  const tracks = [];
+  let cursor = '';
+  while (cursor !== null && tracks.length < MOST_TRACKS) {
+    const page = await callApi(`/api/tracks?limit=${TRACKS_AT_ONCE}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    tracks.push(...page.tracks);
+    cursor = page.nextCursor;
   }
+  find('[data-more]').hidden = cursor === null;
+  return tracks;
 }
 
 function fillChoice(tracks) {
   const option = (name, id, words) => make('option', { value: `${name}=${encodeURIComponent(id)}` }, words);
   const group = (label, options) => {
     const made = make('optgroup', { label });
-    made.append(...options);
+    made.append(...options.sort((a, b) => a.textContent.localeCompare(b.textContent)));
     return made;
   };
-  const artists = [...new Set(tracks.map(({ artistId }) => artistId))].sort();
+  const nameOf = ({ artistId, artistName }) => artistName ?? artistId;
+  const artists = new Map(tracks.map((track) => [track.artistId, nameOf(track)]));
   whose.replaceChildren(
     make('option', { value: '' }, 'All tracks'),
-    group('Artists', artists.map((id) => option('artistId', id, id))),
-    group('Tracks', tracks.map(({ trackId, title, artistId }) => option('trackId', trackId, `${title} · ${artistId}`))),
+    group('Artists', [...artists].map(([id, name]) => option('artistId', id, name))),
+    group('Tracks', tracks.map((track) => option('trackId', track.trackId, `${track.title} · ${nameOf(track)}`))),
   );
 }
 
-async function load() {
-  loading?.abort();
-  const mine = (loading = new AbortController());
-  const subject = whose.value && `&${whose.value}`;
-  try {
-    const found = await callApi(`/api/stats/analytics?timeRange=${chosenRange()}&metric=${metric.value}${subject}`, { signal: mine.signal });
-    if (mine === loading) display(found);
-  } catch (error) {
-    if (mine === loading) fail(error);
-  }
-}
-
 function display(found) {
-  isShown = true;
-  enterState('ready');
-  banner.hidden = true;
   show('subject', whose.selectedOptions[0].textContent);
   showTiles(found);
   const words = metric.selectedOptions[0].textContent;
   show('curve', `${words}, ${rangeWords(chosenRange())}`);
   chart.draw(found.series, words);
-  breakdown('sources', found.sourceBreakdown, 'No plays yet');
-  breakdown('platforms', found.platformBreakdown, 'Not shared yet');
-  breakdown('countries', found.countryBreakdown, 'No country is known');
-  show('freshness', freshnessWords(found.freshness));
-  show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
+  breakdown('sources', found.sourceBreakdown, spoken);
+  breakdown('platforms', found.platformBreakdown, spoken);
+  breakdown('countries', found.countryBreakdown, (code) => countries.of(code));
 }
 
 function showTiles(found) {
@@ -93,22 +76,7 @@ function showTiles(found) {
   show('downloads', count(found.totalDownloads));
 }
 
-function breakdown(name, figures, empty) {
+function breakdown(name, figures, words) {
   const total = Object.values(figures).reduce((sum, value) => sum + value, 0);
-  const rows = Object.entries(figures).slice(0, 8).map(([key, value]) => [key.replace('_', ' '), `${count(value)} · ${share(value / total)}`]);
-  fillFacts(find(`[data-breakdown="${name}"]`), rows, empty);
-}
-
-function fail(error) {
-  if (error.name === 'AbortError') return;
-  if (!(error instanceof ApiError)) throw error;
-  if (error.isAboutToken) askForToken(error.reason);
-  else if (isShown) {
-    banner.textContent = `${error.message} What you see may be old.`;
-    banner.hidden = false;
-  } else {
-    show('failure', 'The figures could not be loaded');
-    show('failure-detail', error.message);
-    enterState('failed');
-  }
+  fillFacts(name, Object.entries(figures).slice(0, 8).map(([key, value]) => [words(key), `${count(value)} · ${share(value / total)}`]));
 }
