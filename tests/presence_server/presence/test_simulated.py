@@ -115,7 +115,7 @@ def _tell(stories, quiet_seconds, examples: int) -> None:
 
 @THOUSANDS
 def test_soon_after_the_last_fault_every_node_has_the_truth(examples):
-    """Five seconds after nodes were cut off and Redis was gone, flushed or empty; fifteen where one died without a word."""
+    """Five seconds after nodes were cut off and Redis was gone, flushed or empty; fifteen where one died."""
     _tell(
         _stories(faults),
         lambda story: LEASE if any(what in ("kill", "stop") for what, *_ in story) else RECOVERY,
