@@ -70,10 +70,19 @@ class TelegramSettings(Section):
     base_url: HttpUrl = "https://api.telegram.org"
 
 
+class SessionsSettings(Section):
+    """Sessions of all kinds: how long they are kept (lessons are kept for good), how fast an address may call."""
+
+    retention_days: Annotated[int, Field(ge=401, le=36_500)] = 730
+    calls_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    calls_at_once: Annotated[int, Field(ge=10)] = 600
+
+
 class ListeningSettings(Section):
     """Listening over HTTP."""
 
     guest_sessions_per_address: Annotated[int, Field(ge=1)] = 200
+    """The same for a user."""
     guest_starts_per_minute: Annotated[int, Field(ge=1)] = 60
 
 
@@ -113,6 +122,7 @@ class BackendSettings(HttpSettings):
     places: PlacesSettings = PlacesSettings()
     viewers: ViewersSettings = ViewersSettings()
     engagement: EngagementSettings = EngagementSettings()
+    sessions: SessionsSettings = SessionsSettings()
     listening: ListeningSettings = ListeningSettings()
     telegram: TelegramSettings = TelegramSettings()
     tutoring: TutoringSettings = TutoringSettings()

@@ -38,7 +38,7 @@ from backend_api.jobs import Job
 from backend_api.listening.calls import ListeningCalls
 from backend_api.listening.channels import Channels
 from backend_api.listening.describing import Describe
-from backend_api.listening.limits import GuestLimits
+from backend_api.listening.limits import StartLimits
 from backend_api.listening.rollups import INDEXES as LISTENING_INDEXES
 from backend_api.listening.rollups import PERIOD_SECONDS, Rollups
 from backend_api.listening.routes import table as listening_table
@@ -52,9 +52,11 @@ from backend_api.places import Places
 from backend_api.service.origins import origin_of
 from backend_api.service.program import DISTRIBUTION
 from backend_api.service.routes import RouteTable
+from backend_api.sessions import purge as session_purge
 from backend_api.sessions import sweep
-from backend_api.sessions.documents import INDEXES as SESSION_INDEXES
+from backend_api.sessions.documents import indexes as session_indexes
 from backend_api.sessions.intake import IntervalIntake
+from backend_api.sessions.pace import CallPace
 from backend_api.sessions.routes import table as sessions_table
 from backend_api.sessions.store import Hook, SessionStore
 from backend_api.study import wiring as study_wiring
@@ -168,11 +170,15 @@ def _session_store(parts: Parts) -> SessionStore:
     nodes, lessons = NodeStore(parts.mongo, parts.now), tutoring_wiring.build(parts.settings, parts.mongo, parts.now)
     plain = SessionStore(parts.mongo, nodes.leases, parts.now)
     on_ended: dict[SessionKind, Hook] = {
-        "listening": Rollups(parts.mongo, parts.now).mark,
+        "listening": _rollups(parts).mark,
         "tutoring": lessons.tracking.sockets_told,
         "study": study_wiring.tracking_on(parts.settings, parts.mongo, plain, parts.now).sockets_told,
     }
     return SessionStore(parts.mongo, nodes.leases, parts.now, on_ended)
+
+
+def _rollups(parts: Parts) -> Rollups:
+    return Rollups(parts.mongo, parts.settings.backend.sessions.retention_days * DAY_SECONDS, parts.now)
 
 
 def nodes(parts: Parts) -> Feature:
@@ -189,16 +195,22 @@ def sessions(parts: Parts) -> Feature:
         Job("sweep", sweep.PERIOD_SECONDS, often.run),
         Job("sweep lessons", sweep.LESSONS_PERIOD_SECONDS, seldom.run),
     ]
-    services = (IntervalIntake(store, Describe(parts.places), parts.registry), parts.places)
-    return Feature(sessions_table, services, jobs, SESSION_INDEXES)
+    settings, embedded = parts.settings.backend.sessions, parts.settings.backend.mongo.embedded
+    kept_seconds = settings.retention_days * DAY_SECONDS
+    if embedded:
+        purge_of_sessions = session_purge.Purge(parts.mongo, kept_seconds, parts.now)
+        jobs.append(Job("purge sessions", session_purge.PERIOD_SECONDS, purge_of_sessions.run))
+    pace = CallPace(per_second=settings.calls_per_second, at_once=settings.calls_at_once)
+    services = (IntervalIntake(store, Describe(parts.places), parts.registry), parts.places, pace)
+    return Feature(sessions_table, services, jobs, session_indexes(kept_seconds, embedded=embedded))
 
 
 def listening(parts: Parts) -> Feature:
     """Listening to stations."""
     store, now, settings = _session_store(parts), parts.now, parts.settings.backend.listening
-    source, rollups = Source(store), Rollups(parts.mongo, now)
+    source, rollups = Source(store), _rollups(parts)
     channels = Channels(parts.mongo, parts.settings.backend.timezone)
-    limits = GuestLimits(settings.guest_sessions_per_address, settings.guest_starts_per_minute)
+    limits = StartLimits(settings.guest_sessions_per_address, settings.guest_starts_per_minute)
     secrets = token_secrets(parts.settings.internal.keys().values())
     services = (ListeningCalls(store, secrets, limits, now), Station(source, rollups, channels), channels)
 

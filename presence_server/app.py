@@ -42,6 +42,7 @@ from presence_server.presence.memory import MemoryPresence
 from presence_server.presence.redis import RedisPresence
 from presence_server.presence.store import Store
 from presence_server.rooms import CountChange, RoomCounter
+from presence_server.sessions.metrics import SessionsCollector
 from presence_server.sessions.wiring import Carrying, carrying
 from presence_server.viewers import Rules, Viewers
 
@@ -119,7 +120,8 @@ async def running(settings: Root) -> AsyncIterator[Presence]:
         live = _count(settings, clock, keys, counter, shared, history.recorder, sessions)
         troubles = {"outbox": _trouble_of(history.outbox), "recorder": _trouble_of(history.recorder)}
         health = Health({**troubles, "sessions": sessions.check}, degraded={"redis": shared.trouble})
-        app = _application(settings, live, history, health, Identify(settings.internal, settings.auth, keys))
+        identify = Identify(settings.internal, settings.auth, keys)
+        app = _application(settings, live, history, sessions, health, identify)
         # 5. The port.
         url = await _listen(live.engine, app, own)
         # 6. The background, once there is something to do for it.
@@ -232,11 +234,14 @@ def _count(
     return _Live(engine, viewers, counter, broadcaster, shared)
 
 
-def _application(settings: Root, live: _Live, history: _History, health: Health, identify: Identify) -> web.Application:
+def _application(
+    settings: Root, live: _Live, history: _History, sessions: Carrying, health: Health, identify: Identify
+) -> web.Application:
     own, metrics = settings.presence, Metrics()
     metrics.registry.register(
         PresenceCollector(live.counter, live.shared, history.outbox, history.courier, history.recorder)
     )
+    metrics.registry.register(SessionsCollector(sessions))
     app = build_app(
         documented("Presence server", version(DISTRIBUTION), [health_table(health, metrics), http.table]),
         identify=identify,

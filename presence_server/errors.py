@@ -15,7 +15,7 @@ What keeps the program from starting is a `ConfigError` or a `StartError` of `ba
 from typing import Literal
 
 RefusalCode = Literal["bad_room", "forbidden", "too_many_rooms", "slow_down", "bad_request"]
-ConnectCode = Literal["bad_request", "unauthorized", "too_many_sockets", "unavailable"]
+ConnectCode = Literal["bad_request", "unauthorized", "too_many_sockets", "slow_down", "unavailable"]
 
 
 class PresenceError(Exception):
@@ -32,7 +32,7 @@ class Refused(PresenceError):
 
 
 class ConnectionRefused(PresenceError):
-    """A connection that is not accepted; only `too_many_sockets` and `unavailable` may succeed later."""
+    """A connection that is not accepted; only `too_many_sockets`, `slow_down`, `unavailable` may succeed later."""
 
     def __init__(self, code: ConnectCode, message: str) -> None:
         super().__init__(message)

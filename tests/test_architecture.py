@@ -24,12 +24,10 @@ IMPURE = {
     "time",
     "random",
 }
+PURE_SERVICES = ["access", "addresses", "csv", "layers", "limits", "origins", "places", "targets", "tokens", "values"]
 PURE = [
     "backend_api/contract",
-    *(
-        f"backend_api/service/{name}.py"
-        for name in ("access", "addresses", "csv", "layers", "origins", "places", "targets", "tokens", "values")
-    ),
+    *(f"backend_api/service/{name}.py" for name in PURE_SERVICES),
     "backend_api/viewers/history.py",
     "backend_api/engagement/events.py",
     "backend_api/engagement/analytics.py",
@@ -37,7 +35,6 @@ PURE = [
     "backend_api/engagement/hot_hours.py",
     "backend_api/engagement/periods.py",
     "backend_api/engagement/rollups.py",
-    "backend_api/engagement/limits.py",
     "backend_api/engagement/privacy.py",
     "backend_api/engagement/retention.py",
     "backend_api/uniques.py",
@@ -45,6 +42,9 @@ PURE = [
     "backend_api/sessions/lifecycle.py",
     "backend_api/sessions/statistics.py",
     "backend_api/sessions/beats.py",
+    "backend_api/sessions/cursors.py",
+    "backend_api/sessions/pace.py",
+    "backend_api/study/lists.py",
     "backend_api/listening/rows.py",
     "backend_api/listening/reports.py",
     "backend_api/sessions/ranges.py",
@@ -70,9 +70,7 @@ PURE = [
     "presence_server/expiries.py",
     "presence_server/respawn.py",
     "presence_server/delivery/reports.py",
-    "presence_server/engine/deadlines.py",
     "presence_server/engine/frames.py",
-    "presence_server/engine/heartbeats.py",
     "presence_server/engine/packets.py",
     *(f"scripts/scale/{name}.py" for name in ("costs", "load", "model", "plan")),
 ]

@@ -48,7 +48,7 @@ class Timing(NamedTuple):
 TIMINGS: dict[SessionKind, Timing] = {
     "listening": Timing(15, 150, 150, ends_with_socket=True, counts_gaps=False, max_seconds=12 * 3600),
     "tutoring": Timing(15, 150, 2 * 3600, ends_with_socket=False, counts_gaps=True, max_seconds=None),
-    "study": Timing(60, 150, 150, ends_with_socket=True, counts_gaps=False, max_seconds=None),
+    "study": Timing(60, 150, 150, ends_with_socket=True, counts_gaps=False, max_seconds=24 * 3600),
 }
 
 PersonId = Annotated[str, StringConstraints(min_length=1, max_length=128)]

@@ -12,6 +12,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -39,6 +42,17 @@ def _is_none(value: object) -> bool:
 def left_out() -> Any:
     """A field that is not written where it is None; without this a None is written as null."""
     return Field(default=None, exclude_if=_is_none)
+
+
+def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+ADVISORY = WrapValidator(_or_none)
+"""For what a client merely believes: where it is not what it should be, it is passed over and the message counts."""
 
 
 def rfc3339(moment: datetime) -> str:

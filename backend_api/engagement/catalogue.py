@@ -1,7 +1,7 @@
 """What tracks, artists and playlists are called, and whose they are, as the host application tells. Counts nothing."""
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -63,9 +63,10 @@ class Catalogue:
         document = {"ownerId": entry.owner_id, "title": entry.title, "trackIds": entry.track_ids}
         await self._playlists.replace_one({"_id": playlist}, document, upsert=True)
 
-    async def tracks_of(self, artist: str) -> list[str]:
-        documents = await self._tracks.find({"artistId": artist}, {"_id": 1}).to_list(None)
-        return [document["_id"] for document in documents]
+    async def titles_of(self, artist: str) -> dict[str, str]:
+        """The tracks of an artist."""
+        documents = await self._tracks.find({"artistId": artist}, {"title": 1}).to_list(None)
+        return {document["_id"]: document["title"] for document in documents}
 
     async def all_tracks(self) -> list[str]:
         return [document["_id"] async for document in self._tracks.find({}, {"_id": 1})]
@@ -84,13 +85,6 @@ class Catalogue:
             )
             for document in documents
         ]
-
-    async def titles(self, tracks: Sequence[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for some in chunks(dict.fromkeys(tracks)):
-            documents = await self._tracks.find({"_id": {"$in": some}}, {"title": 1}).to_list(None)
-            found |= {document["_id"]: document["title"] for document in documents}
-        return found
 
     async def all_listed(self, artist: str | None) -> AsyncGenerator[NamedTrack, None]:
         """The same, all of them."""

@@ -9,7 +9,7 @@ from backend_api.contract.events import (
     RecentActivity,
     TimeRange,
 )
-from backend_api.engagement.analytics import analytics, growth, most_played, overview, rates, recent, series, top_tracks
+from backend_api.engagement.analytics import analytics, growth, overview, rates, recent, series, top_tracks
 from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.reading import Reader, Subject, of_artist
@@ -27,24 +27,24 @@ class Dashboards:
     async def analytics(self, subject: Subject, time_range: TimeRange, metric: Metric) -> Analytics:
         """Freshness is read first: what came since may be in the figures, but nothing it promises is missing."""
         await self._foundations.refresh()
+        subject = await self._reader.resolve(subject)
         freshness = await self._reader.freshness(subject)
         found = await self._reader.read(subject, time_range)
         return analytics(found.figures, series(found.pieces, metric, found.steps), freshness)
 
     async def dashboard(self, artist: str, time_range: TimeRange) -> Dashboard:
         """Everything of one artist."""
-        subject = of_artist(artist)
         await self._foundations.refresh()
+        subject = await self._reader.resolve(of_artist(artist))
+        titles = subject.titles or {}
         freshness = await self._reader.freshness(subject)
         found = await self._reader.read(subject, time_range)
         previous = await self._reader.previous(subject, time_range, found)
         figures = found.figures
-        shown = [event.track_id for event in (*figures.last_plays, *figures.last_likes)]
-        titles = await self._catalogue.titles([*shown, *most_played(figures)])
         profile = await self._catalogue.artist(artist)
         playlists = await self._catalogue.playlists_of(artist, MAX_PLAYLISTS)
         return Dashboard(
-            overview=overview(figures, len(await self._catalogue.tracks_of(artist))),
+            overview=overview(figures, len(titles)),
             artist=Profile(
                 artist_id=artist, name=getattr(profile, "name", None), image=getattr(profile, "image", None)
             ),

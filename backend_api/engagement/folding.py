@@ -197,7 +197,7 @@ class Folder:
                 for artist in (None, *track.artists):
                     changed[artist][day] |= {slot.hour for slot in of_day}
         for artist, days in changed.items():
-            members = None if artist is None else await self._catalogue.tracks_of(artist)
+            members = None if artist is None else await self._catalogue.titles_of(artist)
             hours: dict[date, Hours] = {}
             for day, numbers in days.items():
                 hours[day] = await self._roller.group_hours(members, day, numbers)

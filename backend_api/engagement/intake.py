@@ -11,11 +11,11 @@ from backend_api.engagement.documents import Origin
 from backend_api.engagement.events import Conditions, Sender, admit, read
 from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
-from backend_api.engagement.limits import AddressLimits
 from backend_api.engagement.privacy import MAX_USER_AGENT, is_bot, keyed_hash, network_of, truncated
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.settings import EngagementSettings
 from backend_api.service.errors import TooManyRequests
+from backend_api.service.limits import AddressLimits
 
 
 class Arrival(NamedTuple):

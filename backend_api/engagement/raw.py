@@ -82,16 +82,30 @@ class RawEvents:
                 found += [(end.track_id, at) for end in some for at in _slices(*_plays_of(end))]
         return found
 
-    async def between(self, tracks: Several[str] | None, start_at: float, end_at: float, limit: int) -> list[Raw]:
-        """Everything but ends, of some tracks or (None) of all; at most `limit` of each collection."""
-        found = await asyncio.gather(
-            *(
-                self._read(name, chosen | {"timestamp": _range(start_at, end_at)}, limit)
-                for name in self._collections
-                for chosen in _chosen(name, tracks)
+    async def between(self, tracks: Several[str], start_at: float, end_at: float, limit: int = 0) -> list[Raw]:
+        """Everything but ends of some tracks; at most `limit` (0: any number) of each track and collection."""
+        queries = [
+            (
+                name,
+                {
+                    "trackId": track,
+                    **({"type": "play"} if name == PLAYS else {}),
+                    "timestamp": _range(start_at, end_at),
+                },
             )
-        )
+            for name in self._collections
+            for track in tracks
+        ]
+        found = await asyncio.gather(*(self._read(name, query, limit) for name, query in queries))
         return [event for events in found for event in events]
+
+    async def all_between(self, start_at: float, end_at: float, limit: int) -> list[Raw] | None:
+        """Everything but ends of all tracks; None where any collection has `limit` or more."""
+        query = {"timestamp": _range(start_at, end_at)}
+        found = await asyncio.gather(*(self._read(name, query, limit) for name in self._collections))
+        if any(len(events) >= limit for events in found):
+            return None
+        return [event for events in found for event in events if event["type"] != "playEnd"]
 
     async def ends_of(self, events: Iterable[Raw], start_at: float, end_at: float) -> Ends:
         """The ends that may belong to the plays among these events of the given stretch."""
@@ -166,11 +180,6 @@ def chunks(keys: Iterable[T], size: int = KEYS_PER_QUERY) -> Iterator[list[T]]:
 def _stored(document: Document) -> Stored:
     at, uncounted = document["timestamp"].timestamp(), document.get("uncounted")
     return Stored(bytes(document["digest"]), at, document["person"], uncounted)
-
-
-def _chosen(name: str, tracks: Several[str] | None) -> list[Document]:
-    kind: Document = {"type": "play"} if name == PLAYS else {}
-    return [kind] if tracks is None else [{"trackId": track, **kind} for track in tracks]
 
 
 def _range(start_at: float, end_at: float) -> Document:

@@ -6,7 +6,7 @@ from raw events, and only for tracks that have any in it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from backend_api.contract.events import Freshness, TimeRange
@@ -26,11 +26,12 @@ MANY_EVENTS = 4_000
 
 
 class Subject(NamedTuple):
-    """Whose figures: one track's, an artist's (`group`), or everybody's."""
+    """Whose figures: one track's, an artist's, or everybody's. `titles` are an artist's tracks, once they are known."""
 
     family: Family
     id: str
     artist: str | None = None
+    titles: Mapping[str, str] | None = None
 
 
 class Found(NamedTuple):
@@ -65,6 +66,12 @@ class Reader:
         self._intents, self._stats = Intents(mongo), stats
         self._calendar = calendar
         self._now = now
+
+    async def resolve(self, subject: Subject) -> Subject:
+        """The same with its tracks, so that they are not asked for again and again."""
+        if subject.artist is None or subject.titles is not None:
+            return subject
+        return subject._replace(titles=await self._catalogue.titles_of(subject.artist))
 
     async def read(self, subject: Subject, time_range: TimeRange) -> Found:
         """The range up to now. `all` begins with the first month that has anything."""
@@ -107,7 +114,7 @@ class Reader:
         """The tracks of a subject; None for all there are."""
         if subject.family is TRACK_STATS:
             return [subject.id]
-        return None if subject.artist is None else await self._catalogue.tracks_of(subject.artist)
+        return None if subject.artist is None else [*((await self.resolve(subject)).titles or ())]
 
     async def _pieces(self, subject: Subject, stretch: Stretch, *, sums_only: bool = False) -> Sequence[Piece]:
         if stretch.grain == "raw":
@@ -137,12 +144,12 @@ class Reader:
         """Of many tracks all at once, by time alone, unless too much else has happened in that hour."""
         tracks = await self._members(subject)
         if tracks is None or len(tracks) > FEW_TRACKS:
-            events = await self._raw.between(None, stretch.start_at, stretch.end_at, MANY_EVENTS)
-            if len(events) < MANY_EVENTS:
+            events = await self._raw.all_between(stretch.start_at, stretch.end_at, MANY_EVENTS)
+            if events is not None:
                 return events if tracks is None else [event for event in events if event["trackId"] in set(tracks)]
         lively = await self._stats.hours_of_tracks(tracks, slot.day, [slot.hour])
         chosen = [track for track, hours in lively.items() if slot.hour in hours]
-        return await self._raw.between(chosen, stretch.start_at, stretch.end_at, 0)
+        return await self._raw.between(chosen, stretch.start_at, stretch.end_at)
 
     def _steps(self, start_at: float, end_at: float, step: Step) -> list[float]:
         starts = [self._calendar.floor(start_at, step)]

@@ -43,7 +43,7 @@ class Roller:
         for first, last in _stretches(numbers):
             start_at = self._calendar.slot_start(slot) + first * SLICE_SECONDS
             end_at = min(start_at + (last + 1 - first) * SLICE_SECONDS, self._calendar.slot_end(slot))
-            events = await self._raw.between({track}, start_at, end_at, 0)
+            events = await self._raw.between({track}, start_at, end_at)
             ends = await self._raw.ends_of(events, start_at, end_at)
             parts = await _aside(len(events), _count_slices, events, ends, self._calendar.slot_start(slot))
             found |= {number: parts[number] for number in range(first, last + 1)}

@@ -32,6 +32,8 @@ from backend_api.engagement.raw import chunks
 
 DAYS_PER_UPDATE = 31
 """The embedded database is quadratic in the fields of one update."""
+FEW_TRACKS, MANY_DIRTY = 10, 1_000
+"""Of few tracks the documents are looked at, else those of all tracks that wait, if these are not too many."""
 TRIES = 3
 """How often closing is tried while batches come in between."""
 
@@ -152,12 +154,13 @@ class Tracks:
 
     async def waiting(self, tracks: Several[str] | None) -> tuple[int, float | None]:
         """How many events of these tracks (None: of all) are pending, and since when the first one is."""
-        if tracks is None:
-            documents = await self._collection.find(_DIRTY, {"open": 1}).limit(1_000).to_list(None)
-        else:
-            documents = []
+        few = tracks is not None and len(tracks) <= FEW_TRACKS
+        found = [] if few else await self._collection.find(_DIRTY, {"open": 1}).limit(MANY_DIRTY).to_list(None)
+        if tracks is not None and (few or len(found) == MANY_DIRTY):
+            found = []
             for some in chunks(tracks):
-                documents += await self._collection.find({"_id": {"$in": some}} | _DIRTY, {"open": 1}).to_list(None)
+                found += await self._collection.find({"_id": {"$in": some}} | _DIRTY, {"open": 1}).to_list(None)
+        documents = [document for document in found if tracks is None or document["_id"] in tracks]
         states = [state for document in documents for state in document.get("open", {}).values()]
         pending = sum(sum(state.get("n", {}).values()) for state in states)
         return pending, min((state["at"] for state in states), default=None)

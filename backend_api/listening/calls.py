@@ -6,8 +6,9 @@ from secrets import token_urlsafe
 from typing import Final, NamedTuple
 
 from backend_api.contract.session_tokens import SessionClaims, check, issue
+from backend_api.contract.sessions import Reason
 from backend_api.listening.describing import described
-from backend_api.listening.limits import GuestLimits
+from backend_api.listening.limits import StartLimits
 from backend_api.nodes.leases import Leases
 from backend_api.service.access import Caller, Nobody, User
 from backend_api.service.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
@@ -35,7 +36,7 @@ class ListeningCalls:
         self,
         store: SessionStore,
         secrets: Sequence[bytes],
-        limits: GuestLimits,
+        limits: StartLimits,
         now: Callable[[], float],
     ) -> None:
         self._store = store
@@ -46,16 +47,15 @@ class ListeningCalls:
     async def start(
         self, caller: Caller, target: tuple[str, str, str], listener_id: str | None, sender: Sender
     ) -> tuple[Record, str]:
-        """A new session and its token. TooManyRequests where the address has its share of guests."""
+        """A new session and its token. TooManyRequests where user, or guests of the address, have their share."""
         now, user = self._now(), _user_of(caller)
-        if user is None and not self._limits.may_start(sender.address, now):
-            raise TooManyRequests("Too many sessions from this address.", retry_after_seconds=60)
+        if not self._limits.may_start(_holder(user, sender.address), now):
+            raise TooManyRequests("Too many sessions at once.", retry_after_seconds=60)
         subject = f"u:{user}" if user else f"g:{listener_id}" if listener_id else ""
         claims = SessionClaims(KIND, token_urlsafe(16), now, subject, target)
         facts = _facts(claims) | {"listener": listener_id} | described(sender.user_agent, sender.place)
         (record,) = await self._store.merge([beats.started(claims.session_id, KIND, facts, now)])
-        if user is None:
-            self._limits.heard(sender.address, claims.session_id, now)
+        self._limits.heard(_holder(user, sender.address), claims.session_id, now)
         return record, issue(self._secrets[0], claims)
 
     async def beat(
@@ -65,19 +65,25 @@ class ListeningCalls:
         record = await self._theirs(caller, session_id, token)
         if record.verdict.status != "active":
             return record, False
-        self._limits.heard(address, session_id, self._now())
+        self._limits.heard(_holder(record.session.fact("user"), address), session_id, self._now())
         beaten = replace(beats.beaten(record.session, self._now()), client_seconds=client_seconds)
         (record,) = await self._store.merge([beaten])
         return record, record.verdict.status == "active"
 
     async def end(
-        self, caller: Caller, session_id: str, token: str | None, client_seconds: int | None, address: str
+        self,
+        caller: Caller,
+        session_id: str,
+        token: str | None,
+        client_seconds: int | None,
+        address: str,
+        reason: Reason = "stop",
     ) -> Record:
-        """The ended session; the same answer every time."""
+        """The ended session; the same answer every time. With `disconnect` it may go on within the grace."""
         record = await self._theirs(caller, session_id, token)
-        self._limits.over(address, session_id)
+        self._limits.over(_holder(record.session.fact("user"), address), session_id)
         if record.verdict.status == "active":
-            over = beats.ended(record.session, self._now(), "stop", client_seconds)
+            over = beats.ended(record.session, self._now(), reason, client_seconds)
         else:
             over = replace(record.session, client_seconds=client_seconds)
         (record,) = await self._store.merge([over])
@@ -114,6 +120,11 @@ def _facts(claims: SessionClaims) -> dict[str, str | None]:
         "stream": stream or None,
         "show": show or None,
     }
+
+
+def _holder(user: str | None, address: str) -> str:
+    """Whose share of sessions it is: a user's own, or that of the guests of one address."""
+    return address if user is None else f"u:{user}"
 
 
 def _user_of(caller: Caller) -> str | None:

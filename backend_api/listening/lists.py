@@ -1,15 +1,15 @@
 """Lists of listening sessions: pages, latest first, and whole ranges for tables."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from backend_api.contract.wire import at
 from backend_api.listening.messages import SessionPage, listed
 from backend_api.listening.rows import Counted, Row, counted
-from backend_api.listening.source import Source
+from backend_api.listening.source import MAX_SECONDS, Source
 from backend_api.service.csv import Cell
-from backend_api.service.errors import FieldError, Unprocessable
+from backend_api.sessions.cursors import cursor_of, position
 from backend_api.sessions.ranges import Range
+from backend_api.sessions.statistics import clip
 
 COLUMNS = (
     "id", "channelId", "channelName", "streamId", "showId", "userId", "listenerId", "startTime", "endTime",
@@ -21,12 +21,31 @@ COLUMNS = (
 async def page(
     source: Source, fact: str, value: str, asked: Range, status: str, limit: int, cursor: str | None
 ) -> SessionPage:
-    """The sessions that began in the range, `limit` of them, those after the cursor's."""
-    before = None if cursor is None else _position(cursor)
-    rows = await source.latest(fact, value, asked.start_at, asked.end_at, limit + 1, status, before)
-    more = len(rows) > limit
+    """The sessions of the range, `limit` of them, those after the cursor's: the table's rows, latest first."""
+    before = None if cursor is None else position(cursor)
+    rows = await _latest(source, fact, value, asked, status, limit + 1, before)
     shown = rows[:limit]
-    return SessionPage(sessions=[listed(row) for row in shown], next_cursor=_cursor(shown[-1]) if more else None)
+    near = await source.rows_by(fact, value, shown[-1].start_at, shown[0].start_at + 1) if shown else []
+    seconds = {some.row.id: some.seconds for some in counted(near, asked.start_at, asked.end_at)}
+    return SessionPage(
+        sessions=[listed(row, seconds.get(row.id, 0)) for row in shown],
+        next_cursor=cursor_of(shown[-1].start_at, shown[-1].id) if len(rows) > limit else None,
+    )
+
+
+async def _latest(
+    source: Source, fact: str, value: str, asked: Range, status: str, limit: int, before: tuple[float, str] | None
+) -> list[Row]:
+    """Those that began in the range, and those that began before it and reach into it."""
+    found: list[Row] = []
+    while True:
+        rows = await source.latest(fact, value, asked.start_at - MAX_SECONDS, asked.end_at, limit, status, before)
+        found += [
+            row for row in rows if row.start_at >= asked.start_at or clip(row.pieces, asked.start_at, asked.end_at)
+        ]
+        if len(found) >= limit or len(rows) < limit:
+            return found[:limit]
+        before = rows[-1].start_at, rows[-1].id
 
 
 async def table(
@@ -36,20 +55,6 @@ async def table(
     for some in counted(rows, asked.start_at, asked.end_at):
         if status in ("all", some.row.status):
             yield _line(some, names.get(some.row.facts.get("channel", ""), ""))
-
-
-def _cursor(row: Row) -> str:
-    return urlsafe_b64encode(f"{row.start_at!r}|{row.id}".encode()).decode().rstrip("=")
-
-
-def _position(cursor: str) -> tuple[float, str]:
-    """Start and id of the last session of the page before."""
-    try:
-        start, _, session_id = urlsafe_b64decode(cursor + "==").decode().partition("|")
-        return float(start), session_id
-    except ValueError:
-        errors = [FieldError("#/cursor", "not a cursor of this list")]
-        raise Unprocessable("The query is not what it should be.", errors=errors) from None
 
 
 def _line(some: Counted, channel_name: str) -> list[Cell]:

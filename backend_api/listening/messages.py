@@ -7,7 +7,7 @@ from pydantic import Field
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.session_tokens import MAX_TOKEN_LENGTH
 from backend_api.contract.sessions import ListenerId, Quality
-from backend_api.contract.wire import Lenient, Timestamp, Wire, at
+from backend_api.contract.wire import ADVISORY, Lenient, Timestamp, Wire, at
 from backend_api.listening.rows import Row
 from backend_api.sessions.documents import Record
 from backend_api.sessions.ranges import Period, RangeQuery, Zone
@@ -44,10 +44,11 @@ class BeatBody(Wire):
 
 
 class EndBody(Lenient):
-    """An end, as a beacon sends it."""
+    """An end, as a beacon sends it; `pageClose` where the page closed, perhaps to be reloaded."""
 
-    duration_seconds: ClientSeconds | None = None
+    duration_seconds: Annotated[ClientSeconds | None, ADVISORY] = None
     session_token: SessionToken | None = None
+    reason: Annotated[str | None, ADVISORY] = None
 
 
 class Ended(Wire):
@@ -97,7 +98,10 @@ class SessionsQuery(SessionsTableQuery):
 
 
 class ListeningSession(Wire):
-    """A session as it is listed. `difference_seconds`: what the client claims beyond what was measured."""
+    """A session as it is listed. `difference_seconds`: what the client claims beyond what was measured.
+
+    `counted_seconds`: what of it the totals of the range count, None where no range was asked for.
+    """
 
     id: str
     user_id: str | None
@@ -108,6 +112,7 @@ class ListeningSession(Wire):
     start_time: Timestamp
     end_time: Timestamp | None
     duration_seconds: int
+    counted_seconds: int | None
     client_duration_seconds: int | None
     difference_seconds: int | None
     status: Status
@@ -124,7 +129,7 @@ class SessionPage(Wire):
     next_cursor: str | None
 
 
-def listed(row: Row) -> ListeningSession:
+def listed(row: Row, counted_seconds: int | None = None) -> ListeningSession:
     facts, claimed = row.facts, row.client_seconds
     return ListeningSession.model_validate(
         {
@@ -137,6 +142,7 @@ def listed(row: Row) -> ListeningSession:
             "start_time": at(row.start_at),
             "end_time": None if row.end_at is None else at(row.end_at),
             "duration_seconds": row.seconds,
+            "counted_seconds": counted_seconds,
             "client_duration_seconds": claimed,
             "difference_seconds": None if claimed is None else claimed - row.seconds,
             "status": row.status,

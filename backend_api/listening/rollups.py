@@ -3,6 +3,8 @@
 A day here is a UTC day: sums over all time are the same in every time zone. Each session that ends, or is corrected,
 marks the days it may touch, after it is kept and before the report is answered. A marked day is recounted: by the job,
 and by whoever reads before the job came by. A mark goes only if nobody marked the day again meanwhile.
+
+Days outlive the sessions they sum up: one whose sessions may be gone already is never counted again.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,9 +35,10 @@ _MAX_SECONDS = TIMINGS["listening"].max_seconds or 0.0
 class Rollups:
     """The days of all channels."""
 
-    def __init__(self, mongo: Mongo, now: Callable[[], float]) -> None:
+    def __init__(self, mongo: Mongo, kept_seconds: float, now: Callable[[], float]) -> None:
         self._days = mongo[DAYS]
         self._marks = mongo[MARKS]
+        self._kept_seconds = kept_seconds
         self._now = now
 
     async def mark(self, record: Record) -> None:
@@ -50,7 +53,8 @@ class Rollups:
 
     async def run(self, source: Source) -> None:
         """Recount the marked days that are over, some of them; the rest in the next round."""
-        over_before = _day(self._now() - _MAX_SECONDS)
+        over_before, first = _day(self._now() - _MAX_SECONDS), self._first_countable()
+        await self._marks.delete_many({"day": {"$lt": first}})
         marks = self._marks.find({"day": {"$lt": over_before}}).limit(MARKS_PER_ROUND)
         for mark in await marks.to_list(None):
             day = await self._recount(source, mark["channel"], mark["day"])
@@ -59,7 +63,9 @@ class Rollups:
 
     async def all_time(self, source: Source, channel: str) -> ListeningTime:
         """Everything a channel ever had, up to now: rolled-up days, and the others counted afresh."""
-        marked = {mark["day"] async for mark in self._marks.find({"channel": channel}, {"day": 1})}
+        first = self._first_countable()
+        marks = self._marks.find({"channel": channel}, {"day": 1})
+        marked = {mark["day"] async for mark in marks if mark["day"] >= first}
         live, today = await source.live(channel), _day(self._now())
         live_days = {day for row in live for day in range(_day(row.start_at), today + 1)}
         open_days = marked | live_days
@@ -71,6 +77,10 @@ class Rollups:
         active = sum(row.status == "active" for row in live)
         total, started, durations = (sum(day[name] for day in days) for name in ("seconds", "started", "durations"))
         return listening_time(total, started, durations, (people.number, people.is_exact), active)
+
+    def _first_countable(self) -> int:
+        """The first day of which every session is surely still kept."""
+        return _day(self._now() - self._kept_seconds) + 2
 
     async def _recount(self, source: Source, channel: str, day: int) -> Document:
         rows = await source.ended(channel, day * DAY_SECONDS, (day + 1) * DAY_SECONDS)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from aiohttp import web
 
+from backend_api.contract.sessions import Reason
 from backend_api.contract.wire import at
 from backend_api.listening import lists, messages
 from backend_api.listening.calls import ListeningCalls, Sender
@@ -31,6 +32,7 @@ from backend_api.service.access import user as a_user
 from backend_api.service.csv import Cell, Csv
 from backend_api.service.errors import Conflict, FieldError, Forbidden, Unprocessable
 from backend_api.service.routes import RouteTable
+from backend_api.sessions.pace import CallPace
 from backend_api.sessions.ranges import Range, RangeQuery
 
 table = RouteTable("listening")
@@ -40,8 +42,17 @@ _READERS = (owner_of_room, admin, internal("read"))
 
 @table.post("/listening-sessions", allow=(anyone,), summary="Start a listening session", status=201)
 async def start_session(
-    *, body: StartBody, caller: Caller, address: str, request: web.Request, calls: ListeningCalls, places: Places
+    *,
+    body: StartBody,
+    caller: Caller,
+    address: str,
+    request: web.Request,
+    now: float,
+    calls: ListeningCalls,
+    places: Places,
+    pace: CallPace,
 ) -> Started:
+    pace.check(caller, address, now)
     target = (body.channel_id, body.stream_id or "", body.show_id or "")
     where = places.of_request(request.remote or "", request.headers, address)
     sender = Sender(address, request.headers.get("User-Agent", ""), where)
@@ -51,12 +62,19 @@ async def start_session(
 
 @table.patch("/listening-sessions/{id}", allow=(anyone,), summary="A beat, or the end")
 async def beat_session(
-    *, path: SessionPath, body: BeatBody, caller: Caller, address: str, calls: ListeningCalls
+    *,
+    path: SessionPath,
+    body: BeatBody,
+    caller: Caller,
+    address: str,
+    now: float,
+    calls: ListeningCalls,
+    pace: CallPace,
 ) -> ListeningSession:
-    if body.status == "completed":
-        record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address)
-        return messages.listed(row_of_record(record))
+    pace.check(caller, address, now)
     record, was_active = await calls.beat(caller, path.id, body.session_token, body.duration_seconds, address)
+    if was_active and body.status == "completed":
+        record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address)
     session = messages.listed(row_of_record(record))
     if not was_active:
         raise _over(session)
@@ -65,9 +83,19 @@ async def beat_session(
 
 @table.post("/listening-sessions/{id}/end", allow=(anyone,), summary="End a session", beacon=True)
 async def end_session(
-    *, path: SessionPath, body: EndBody, caller: Caller, address: str, calls: ListeningCalls
+    *,
+    path: SessionPath,
+    body: EndBody,
+    caller: Caller,
+    address: str,
+    now: float,
+    calls: ListeningCalls,
+    pace: CallPace,
 ) -> Ended:
-    return messages.ended(await calls.end(caller, path.id, body.session_token, body.duration_seconds, address))
+    pace.check(caller, address, now)
+    reason: Reason = "disconnect" if body.reason == "pageClose" else "stop"
+    record = await calls.end(caller, path.id, body.session_token, body.duration_seconds, address, reason)
+    return messages.ended(record)
 
 
 @table.get("/listening-sessions", allow=(a_user, internal("read")), summary="Listening sessions")

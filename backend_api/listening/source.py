@@ -4,7 +4,7 @@ from backend_api.contract.sessions import TIMINGS
 from backend_api.listening.rows import NOT_NEEDED, Row, row_of, row_of_record
 from backend_api.sessions.store import SessionStore
 
-_MAX_SECONDS = TIMINGS["listening"].max_seconds or 0.0
+MAX_SECONDS = TIMINGS["listening"].max_seconds or 0.0
 
 
 class Source:
@@ -63,5 +63,5 @@ class Source:
         )[:limit]
 
     async def _ended(self, fact: str, value: str, start_at: float, end_at: float) -> list[Row]:
-        kept = await self._store.ended("listening", fact, value, start_at - _MAX_SECONDS, end_at, without=NOT_NEEDED)
+        kept = await self._store.ended("listening", fact, value, start_at - MAX_SECONDS, end_at, without=NOT_NEEDED)
         return [row_of(document) for document in kept]

@@ -43,5 +43,10 @@ class Leases:
         alive = [lease for lease in self._leases.values() if self.is_alive(lease.node, lease.boot, now)]
         return min((lease.complete_through for lease in alive), default=-math.inf)
 
+    def census(self, now: float) -> tuple[int, int]:
+        """How many nodes are alive, and how many are known that are not."""
+        alive = {node for node, boot in self._leases if self.is_alive(node, boot, now)}
+        return len(alive), len(self._newest) - len(alive)
+
     def _is_heard(self, lease: Lease, now: float) -> bool:
         return now - max(lease.received_at, self._up_since) <= LEASE_SILENCE_SECONDS

@@ -6,20 +6,21 @@
 | sessions | a session that is over | the same, and the verdict on it |
 
 Both: `_id` session, `v` revision, `k` kind, `start`, `i` intervals, `c` what the client claims in seconds, each fact
-under its own name and in `said` when it was said. History: `end`, `status`, `reason`, `pieces` and `seen` (whole
-seconds), `quality` (stalls, reconnects, latest bitrate).
+under its own name and in `said` when it was said. History: `end`, the same as a date in `ended` (by which it goes when
+its time is over), `status`, `reason`, `pieces` and `seen` (whole seconds), `quality` (stalls, reconnects, bitrate).
 """
 
 from typing import Any, NamedTuple
 
 from backend_api.contract.sessions import Quality
+from backend_api.contract.wire import at
 from backend_api.db import Document, Index
 from backend_api.sessions.lifecycle import Fact, Interval, Session, Verdict
 
 LIVE = "sessions_live"
 HISTORY = "sessions"
 
-INDEXES = [
+_INDEXES = [
     Index(LIVE, ("channel",)),
     Index(LIVE, ("user",)),
     Index(LIVE, ("call",)),
@@ -27,6 +28,11 @@ INDEXES = [
     Index(HISTORY, ("user", "start")),
     Index(HISTORY, ("call", "start")),
 ]
+
+
+def indexes(kept_seconds: int, *, embedded: bool) -> list[Index]:
+    """The indexes; on MongoDB the one on `ended` removes what is over its time, elsewhere `purge` does."""
+    return [*_INDEXES, Index(HISTORY, ("ended",), None if embedded else kept_seconds)]
 
 
 class Record(NamedTuple):
@@ -56,6 +62,7 @@ def history_document(record: Record, revision: int) -> Document:
     return {
         **document(session, revision),
         "end": verdict.end_at,
+        "ended": None if verdict.end_at is None else at(verdict.end_at),
         "status": verdict.status,
         "reason": verdict.reason,
         "pieces": [list(piece) for piece in verdict.pieces],

@@ -16,6 +16,8 @@ from backend_api.sessions.statistics import Span, WholeSpan
 
 Status = Literal["active", "completed", "timeout"]
 
+MAX_ID_LENGTH = 120
+
 HTTP_NODE = "http"
 """The node of intervals that HTTP beats keep alive; it has no lease."""
 
@@ -120,6 +122,31 @@ class Verdict(NamedTuple):
 def merged(known: Session | None, *reported: Session) -> Session:
     """`known` with everything that is reported of it."""
     return reduce(Session.merge, reported if known is None else (known, *reported))
+
+
+def continued(session: Session) -> Session | None:
+    """What went on after the session's end was meant: a session of its own, or None where nothing did.
+
+    Its token may have been shown to a node that could not know of the end, or another tab plays on. It depends on the
+    record alone and only grows with it, so that it too is the same in any order of the reports.
+    """
+    timing = TIMINGS[session.kind]
+    stops = [i.closed_at for i in session.intervals if i.closed_at is not None and i.reason in DELIBERATE]
+    if not stops or not timing.ends_with_socket:
+        return None
+    stop = min(stops)
+    later = [i for i in session.intervals if _goes_beyond(i, stop, timing.grace_seconds)]
+    if not later:
+        return None
+    rest = tuple(replace(i, started_at=max(i.started_at, stop)) for i in later)
+    return Session(f"{session.id[:MAX_ID_LENGTH]}~", session.kind, rest, session.facts)
+
+
+def _goes_beyond(interval: Interval, stop: float, grace_seconds: float) -> bool:
+    """Begun after the stop, or going on for longer than a socket takes to notice that it was stopped."""
+    until = interval.last_seen_at if interval.closed_at is None else interval.closed_at
+    is_the_stop = interval.closed_at == stop and interval.reason in DELIBERATE
+    return not is_the_stop and (interval.started_at > stop or until > stop + grace_seconds)
 
 
 def judge(session: Session, leases: Leases, now: float, *, timings: Mapping[SessionKind, Timing] = TIMINGS) -> Verdict:

@@ -6,12 +6,13 @@ two, and again for a repetition: what it does must be idempotent.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from backend_api.contract.sessions import SessionKind
+from backend_api.contract.sessions import TIMINGS, SessionKind
 from backend_api.db import Document, Mongo
 from backend_api.nodes.leases import Leases
 from backend_api.service.errors import Unavailable
@@ -24,7 +25,8 @@ from backend_api.sessions.documents import (
     session_of,
     verdict_of,
 )
-from backend_api.sessions.lifecycle import Session, judge, merged
+from backend_api.sessions.lifecycle import Session, continued, judge, merged
+from backend_api.sessions.windows import backwards
 
 Hook = Callable[[Record], Awaitable[None]]
 Known = Callable[[], Awaitable[Leases]]
@@ -54,7 +56,10 @@ class SessionStore:
         return Record(session, judge(session, await self._leases(), self._now()))
 
     async def merge(self, reported: Iterable[Session]) -> list[Record]:
-        """Add what is reported, in any order and number; durable when this returns. One record per session."""
+        """Add what is reported, in any order and number; durable when this returns. One record per session.
+
+        What went on after a session was stopped is kept as the session that continues it.
+        """
         by_id: dict[str, Session] = {}
         for session in reported:
             by_id[session.id] = merged(by_id.get(session.id), session)
@@ -62,7 +67,11 @@ class SessionStore:
 
         async def one(session: Session) -> Record:
             async with gate:
-                return await self._merge(session, leases)
+                record = await self._merge(session, leases)
+                rest = continued(record.session)
+                while rest is not None:
+                    rest = continued((await self._merge(rest, leases)).session)
+                return record
 
         return list(await asyncio.gather(*map(one, by_id.values())))
 
@@ -71,6 +80,11 @@ class SessionStore:
         leases, now = await self._leases(), self._now()
         sessions = [session_of(kept) async for kept in self._live.find(facts) if kept["k"] == kind]
         return [Record(session, judge(session, leases, now)) for session in sessions]
+
+    async def live_by_kind(self) -> dict[SessionKind, int]:
+        """How many sessions of each kind no sweep has ended yet."""
+        found = Counter([kept["k"] async for kept in self._live.find({}, {"k": 1})])
+        return {kind: found[kind] for kind in TIMINGS}
 
     async def each_active(self, kind: SessionKind) -> AsyncIterator[Session]:
         """Every active session of a kind, for the sweep."""
@@ -101,17 +115,21 @@ class SessionStore:
         without: Sequence[str] = (),
     ) -> list[Document]:
         """As `ended`, latest first, about `limit` of them, those that sort before (start, id) `before`."""
-        started: dict[str, Any] = {"$gte": start_at, "$lt" if before is None else "$lte": end_at}
-        wanted = {fact: value, "start": started}
         fields = dict.fromkeys(without, 0) if without else None
         found: list[Document] = []
-        async for kept in self._history.find(wanted, fields).sort([(fact, -1), ("start", -1)]):
-            # Those that began in the same moment are in no order: all of them or none.
-            if len(found) >= limit and kept["start"] != found[-1]["start"]:
+        for low, high in backwards(start_at, end_at):
+            # Whatever began in the moment at which the page before ended may belong to this one.
+            is_last = before is not None and high == end_at
+            wanted = {fact: value, "start": {"$gte": low, "$lte" if is_last else "$lt": high}}
+            async for kept in self._history.find(wanted, fields).sort([(fact, -1), ("start", -1)]):
+                # Those that began in the same moment are in no order: all of them or none.
+                if len(found) >= limit and kept["start"] != found[-1]["start"]:
+                    return found
+                is_wanted = kept["k"] == kind and status in (None, kept["status"])
+                if is_wanted and (before is None or (kept["start"], kept["_id"]) < before):
+                    found.append(kept)
+            if len(found) >= limit:
                 break
-            is_wanted = kept["k"] == kind and status in (None, kept["status"])
-            if is_wanted and (before is None or (kept["start"], kept["_id"]) < before):
-                found.append(kept)
         return found
 
     async def _merge(self, reported: Session, leases: Leases) -> Record:

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+TOLD_WITHIN_SECONDS = 600.0
+"""A session of ours is known to the provider if it tells of a stay in the session's last minutes."""
+
 
 class Joined(NamedTuple):
     """A participant came. `key` is one connection of theirs."""
@@ -46,6 +49,15 @@ class Facts:
         return frozenset(fact.user_id for fact in self.joined) | frozenset(fact.user_id for fact in self.left)
 
 
+class Expected(NamedTuple):
+    """A session of ours in the call: the provider should know of it. `end` is its start while it lasts."""
+
+    session_id: str
+    user_id: str
+    start: float
+    end: float
+
+
 class Stay(NamedTuple):
     """A stretch that a user spent in a call; without an end they are still there."""
 
@@ -79,6 +91,19 @@ def spans_of_call(facts: Facts) -> list[tuple[float, float | None]]:
 def is_open(facts: Facts) -> bool:
     """Whether something began whose end nobody has told us."""
     return any(stay.end is None for stay in stays(facts)) or any(end is None for _, end in spans_of_call(facts))
+
+
+def untold(expected: Iterable[Expected], facts: Facts) -> list[Expected]:
+    """Those of which the provider has told us no stay that is over."""
+    known = [(stay.user_id, stay.start, stay.end) for stay in stays(facts) if stay.end is not None]
+    return [
+        one
+        for one in expected
+        if not any(
+            user_id == one.user_id and start <= one.end and end >= max(one.start, one.end - TOLD_WITHIN_SECONDS)
+            for user_id, start, end in known
+        )
+    ]
 
 
 def _connection(user_id: str, told: Iterable[Joined | Left], closed: frozenset[float]) -> Iterable[Stay]:

@@ -10,7 +10,7 @@ from backend_api.service.errors import AppError
 from backend_api.study.messages import Received
 from backend_api.study.store import StudyStore, Webhook
 from backend_api.study.tracking import StudyTracking
-from backend_api.study.webhook import HEEDED, Headers, Keys, content_hash, facts_of, read_event, verified
+from backend_api.study.webhook import Headers, Keys, content_hash, facts_of, is_heeded, read_event, verified
 
 PER_ROUND = 200
 
@@ -28,8 +28,10 @@ class WebhookIntake:
         """Durable when this returns; nothing at all is kept of what is refused."""
         now = self._now()
         plain = verified(body, headers, self._keys)
+        if not is_heeded(plain):
+            return Received(status="ignored")
         event = read_event(plain, now)
-        if event.type not in HEEDED or event.call_cid is None:
+        if event.call_cid is None:
             return Received(status="ignored")
         webhook = Webhook(content_hash(plain), headers.webhook_id[:200], event.call_cid, plain)
         if not await self._store.keep(webhook, now):

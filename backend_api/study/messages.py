@@ -15,11 +15,12 @@ Source = Literal["provider", "server", "manual"]
 
 
 class TrackBody(Wire):
-    """A user comes into a call, or leaves it."""
+    """A user comes into a call, or leaves it; `pageClose` where the page closed, perhaps to be reloaded."""
 
     user_id: PersonId
     call_id: CallId
     action: Literal["start", "end"]
+    reason: Literal["button", "pageClose"] = "button"
 
 
 class Tracked(Wire):
@@ -61,17 +62,24 @@ class StudySession(Wire):
 
 
 class StudySessions(Wire):
-    """Sessions, newest first."""
+    """Sessions, newest first, and where to go on."""
 
     sessions: list[StudySession]
+    next_cursor: str | None
 
 
-class SessionsQuery(RangeQuery):
+class SessionsTableQuery(RangeQuery):
     """Sessions of a user, of a call, or of a user in a call."""
 
     user_id: PersonId | None = None
     call_id: CallId | None = None
+
+
+class SessionsQuery(SessionsTableQuery):
+    """One page of them."""
+
     limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Annotated[str, Field(max_length=400)] | None = None
 
 
 class UserQuery(Wire):

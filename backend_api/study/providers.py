@@ -28,7 +28,11 @@ log = structlog.get_logger(__name__)
 
 
 class ProviderError(Exception):
-    """The provider could not be asked, or answered nonsense; the fallback counts until it can."""
+    """The provider gave no answer about a call that can be used; the fallback counts until it does."""
+
+
+class ProviderAwayError(ProviderError):
+    """It could not be reached, or serves nobody for now: that is not about the call that was asked about."""
 
 
 class CallProvider(Protocol):
@@ -138,10 +142,11 @@ class StreamProvider:
                 if status == 404:
                     return None
                 if status != 200:
-                    raise ProviderError(f"Stream answered {status}")
+                    away = response.status >= 500 or response.status in (401, 429)
+                    raise (ProviderAwayError if away else ProviderError)(f"Stream answered {status}")
                 return await response.content.read(MAX_ANSWER_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ProviderError(f"Stream could not be reached: {type(error).__name__}") from None
+            raise ProviderAwayError(f"Stream could not be reached: {type(error).__name__}") from None
         finally:
             log.info("provider_asked", path=path, status=status, seconds=round(time.perf_counter() - started, 3))
 

@@ -1,26 +1,43 @@
-"""Asks the provider about calls whose end was never heard of: webhooks are retried for seconds, outages last longer."""
+"""Asks the provider about what was never heard of: webhooks are retried for seconds, outages last longer."""
 
 from collections.abc import Callable
 
-from backend_api.study.store import StudyStore
+import structlog
+
+from backend_api.study.providers import ProviderAwayError, ProviderError
+from backend_api.study.store import ASK_AFTER_SECONDS, GIVEN_UP_AFTER_SECONDS, StudyStore
 from backend_api.study.tracking import StudyTracking
 
-PERIOD_SECONDS = 300.0
+PERIOD_SECONDS = ASK_AFTER_SECONDS
 PER_ROUND = 50
-GIVEN_UP_AFTER_SECONDS = 2 * 86_400.0
+AWAY_IN_A_ROW = 3
+"""After so many calls in a row for which the provider could not be reached, the rest waits for the next round."""
+
+log = structlog.get_logger(__name__)
 
 
 class Reconcile:
-    """The job. Its round ends at the first call for which the provider cannot be reached."""
+    """The job. A call that the provider does not answer for keeps no other from being asked about."""
 
     def __init__(self, store: StudyStore, tracking: StudyTracking, now: Callable[[], float]) -> None:
         self._store, self._tracking, self._now = store, tracking, now
 
     async def run(self) -> None:
-        now = self._now()
-        due = [call_id async for call_id in self._store.to_ask(now - PERIOD_SECONDS, PER_ROUND)]
+        due = [call_id async for call_id in self._store.to_ask(self._now(), PER_ROUND)]
+        away = 0
         for call_id in due:
-            if not await self._tracking.ask(call_id):
-                return
-            if now - await self._store.since(call_id) > GIVEN_UP_AFTER_SECONDS:
+            away = away + 1 if await self._is_away(call_id) else 0
+            if self._now() - await self._store.since(call_id) > GIVEN_UP_AFTER_SECONDS:
                 await self._store.give_up(call_id)
+            if away == AWAY_IN_A_ROW:
+                return
+
+    async def _is_away(self, call_id: str) -> bool:
+        """Asks; whether the provider could not be reached at all."""
+        try:
+            await self._tracking.learn(call_id)
+        except ProviderError as error:
+            log.warning("provider_gave_no_answer", call=call_id, reason=str(error))
+            await self._store.put_off(call_id, self._now())
+            return isinstance(error, ProviderAwayError)
+        return False

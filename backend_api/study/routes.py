@@ -2,11 +2,15 @@
 
 from aiohttp import web
 
+from backend_api.contract.sessions import Reason
 from backend_api.contract.wire import at
 from backend_api.service.access import Caller, Internal, User, admin, internal, unchecked, user
+from backend_api.service.csv import Csv
 from backend_api.service.errors import FieldError, Forbidden, Unprocessable
 from backend_api.service.routes import RouteTable
+from backend_api.sessions.pace import CallPace
 from backend_api.sessions.statistics import WholeSpan, split_days, total
+from backend_api.study import lists
 from backend_api.study.calls import spans_of_call
 from backend_api.study.intake import WebhookIntake
 from backend_api.study.messages import (
@@ -21,6 +25,7 @@ from backend_api.study.messages import (
     Received,
     SessionPath,
     SessionsQuery,
+    SessionsTableQuery,
     StudySession,
     StudySessions,
     TrackBody,
@@ -30,7 +35,7 @@ from backend_api.study.messages import (
     tracked,
 )
 from backend_api.study.rows import Manual, Row, call_spans, hours_by_day, within
-from backend_api.study.tracking import StudyTracking
+from backend_api.study.tracking import LONGEST_SECONDS, StudyTracking
 from backend_api.study.webhook import MAX_BODY_BYTES, Headers
 
 table = RouteTable("study")
@@ -44,10 +49,15 @@ _CALL_SECONDS = 400 * 86_400.0
     allow=(user, internal("sessions")),
     summary="A user comes into a call, or leaves",
 )
-async def track(*, body: TrackBody, caller: Caller, tracking: StudyTracking) -> Tracked:
+async def track(
+    *, body: TrackBody, caller: Caller, address: str, now: float, tracking: StudyTracking, pace: CallPace
+) -> Tracked:
+    pace.check(caller, address, now)
     _check_self(caller, body.user_id, admins=False)
-    act = tracking.start if body.action == "start" else tracking.end
-    return tracked(await act(body.user_id, body.call_id))
+    if body.action == "start":
+        return tracked(await tracking.start(body.user_id, body.call_id))
+    reason: Reason = "disconnect" if body.reason == "pageClose" else "stop"
+    return tracked(await tracking.end(body.user_id, body.call_id, reason))
 
 
 @table.post(
@@ -70,6 +80,17 @@ async def webhook(*, body: bytes, request: web.Request, intake: WebhookIntake) -
 
 @table.get("/api/study-sessions", allow=(user, internal("read")), summary="Study sessions of a user or of a call")
 async def list_sessions(*, query: SessionsQuery, caller: Caller, now: float, tracking: StudyTracking) -> StudySessions:
+    shown, cursor = lists.page(await _found(query, caller, now, tracking), query.limit, query.cursor)
+    return StudySessions(sessions=await _with_calls(shown, tracking, now), next_cursor=cursor)
+
+
+@table.get("/api/study-sessions.csv", allow=(user, internal("read")), summary="The same as a table")
+async def sessions_table(*, query: SessionsTableQuery, caller: Caller, now: float, tracking: StudyTracking) -> Csv:
+    found = await _found(query, caller, now, tracking)
+    return lists.table(await _with_calls(found, tracking, now))
+
+
+async def _found(query: SessionsTableQuery, caller: Caller, now: float, tracking: StudyTracking) -> list[Row]:
     asked = query.range(now, tracking.zone)
     user_id = query.user_id if _sees_all(caller) else _whose(caller, query.user_id)
     if user_id is not None:
@@ -80,7 +101,7 @@ async def list_sessions(*, query: SessionsQuery, caller: Caller, now: float, tra
         raise Unprocessable("Whose sessions?", errors=[FieldError("#/userId", "give userId or callId")])
     if query.call_id is not None:
         found = [row for row in found if row.call_id == tracking.short(query.call_id)]
-    return StudySessions(sessions=await _with_calls(found[: query.limit], tracking, now))
+    return found
 
 
 @table.patch("/api/study-sessions/{id}", allow=(internal("sessions"), admin), summary="Correct how long a session was")
@@ -95,21 +116,28 @@ async def correct(
 
 @table.get("/api/study-sessions/daily", allow=(user, internal("read")), summary="Hours per day")
 async def daily(*, query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> Days:
+    return Days(days=await _days(query, caller, now, tracking))
+
+
+@table.get("/api/study-sessions/daily.csv", allow=(user, internal("read")), summary="The same as a table")
+async def daily_table(*, query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> Csv:
+    return lists.day_table(await _days(query, caller, now, tracking))
+
+
+async def _days(query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> list[Day]:
     asked = query.range(now, tracking.zone)
     found = await tracking.of_user(_whose(caller, query.user_id), asked.start_at, asked.end_at)
     by_day = hours_by_day(found, asked.start_at, asked.end_at, asked.zone)
     sessions = [{date for date, _ in split_days(row.pieces, asked.zone)} for row in found]
-    return Days(
-        days=[
-            Day(
-                date=date,
-                hours=round(seconds / 3600, 2),
-                seconds=seconds,
-                sessions=sum(date in dates for dates in sessions),
-            )
-            for date, seconds in by_day.items()
-        ]
-    )
+    return [
+        Day(
+            date=date,
+            hours=round(seconds / 3600, 2),
+            seconds=seconds,
+            sessions=sum(date in dates for dates in sessions),
+        )
+        for date, seconds in by_day.items()
+    ]
 
 
 @table.get(
@@ -160,9 +188,10 @@ async def _with_calls(found: list[Row], tracking: StudyTracking, now: float) -> 
 
 
 def _around(found: list[Row], call_id: str, now: float) -> tuple[float, float]:
-    """The time in which these sessions of the call lie."""
+    """The time in which whatever is of one call with these sessions lies, whoever is asked for."""
     own = [row for row in found if row.call_id == call_id]
-    return min(row.joined_at for row in own), max(row.left_at or now for row in own) + 1
+    ends = [now if row.left_at is None else row.left_at for row in own]
+    return min(row.joined_at for row in own) - LONGEST_SECONDS, max(ends) + LONGEST_SECONDS
 
 
 def _sees_all(caller: Caller) -> bool:

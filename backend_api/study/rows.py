@@ -98,14 +98,17 @@ def _of_one(
     for stay in theirs:
         owner = _owner(stay, ours, now)
         (alone if owner is None else matched[owner.id]).append(stay)
-    found = [_row(session, matched[session.id], manual.get(session.id), now) for session in ours]
+    found = [_row(session, matched[session.id], manual, now) for session in ours]
     for group in _groups(alone):
-        session = Measured(_id_of(key, group[0]), user_id, call_id, group[0].start, _end(group), ())
-        found.append(_row(session, group, manual.get(session.id), now, is_ours=False))
+        session = Measured(id_of_stay(call_id, group[0]), user_id, call_id, group[0].start, _end(group), ())
+        found.append(_row(session, group, manual, now, is_ours=False))
     return found
 
 
-def _row(session: Measured, provided: list[Stay], manual: Manual | None, now: float, *, is_ours: bool = True) -> Row:
+def _row(
+    session: Measured, provided: list[Stay], corrections: Mapping[str, Manual], now: float, *, is_ours: bool = True
+) -> Row:
+    manual = _newest(corrections, [session.id, *(id_of_stay(session.call_id, stay) for stay in provided)])
     heard = tuple(whole(union((stay.start, now if stay.end is None else stay.end) for stay in provided)))
     pieces = heard if provided else session.pieces
     source: Source = "provider" if provided else "server"
@@ -162,5 +165,10 @@ def _until(end: float | None, now: float) -> float:
     return now if end is None else end
 
 
-def _id_of(key: tuple[str, str], first: Stay) -> str:
-    return "p-" + hashlib.sha256(f"{key[0]}|{key[1]}|{first.start}".encode()).hexdigest()[:24]
+def id_of_stay(call_id: str, stay: Stay) -> str:
+    """The id of a session that only the provider knows, by its first stay; a correction stays with that stay."""
+    return "p-" + hashlib.sha256(f"{stay.user_id}|{call_id}|{stay.start}".encode()).hexdigest()[:24]
+
+
+def _newest(corrections: Mapping[str, Manual], ids: Iterable[str]) -> Manual | None:
+    return max((corrections[one] for one in ids if one in corrections), key=lambda manual: manual.at, default=None)

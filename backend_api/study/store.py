@@ -3,7 +3,7 @@
 | collection | one document for | holds |
 |---|---|---|
 | study_webhooks | a webhook, by its content's hash | its id, call, body; whether it was applied |
-| study_calls | a call, by its short id | facts, users, whether something is still open, when the provider was asked |
+| study_calls | a call, by its short id | facts, users, stays by their ids; what the provider is still to tell, when |
 | study_corrections | a corrected session | every correction, the newest last |
 """
 
@@ -15,15 +15,20 @@ from pymongo.errors import DuplicateKeyError
 from backend_api.contract.wire import at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import Unavailable
-from backend_api.study.calls import Facts, Joined, Left, is_open
-from backend_api.study.rows import Manual
+from backend_api.study.calls import Expected, Facts, Joined, Left, is_open, stays, untold
+from backend_api.study.rows import Manual, id_of_stay
 
 WEBHOOKS, CALLS, CORRECTIONS = "study_webhooks", "study_calls", "study_corrections"
 INDEXES = (
     Index(WEBHOOKS, ("applied", "receivedAt")),
     Index(CALLS, ("users", "lastAt")),
-    Index(CALLS, ("open", "askedAt")),
+    Index(CALLS, ("open", "askAt")),
+    Index(CALLS, ("stays",)),
 )
+ASK_AFTER_SECONDS = 300.0
+ASK_SELDOMER = 8
+"""Of what the provider says nothing about, it is asked after this part of the time it has been asked for already."""
+GIVEN_UP_AFTER_SECONDS = 2 * 86_400.0
 KEPT_SECONDS = 30 * 86_400.0
 MAX_TRIES = 20
 
@@ -93,16 +98,26 @@ class StudyStore:
         """Removes webhooks that were applied long ago."""
         await self._webhooks.delete_many({"applied": True, "receivedAt": {"$lt": at(now - KEPT_SECONDS)}})
 
-    async def add(self, call_id: str, facts: Facts, now: float, *, asked: bool = False) -> Facts:
-        """Everything known of the call, these facts included; as often and in whatever order they come."""
+    async def add(self, call_id: str, facts: Facts, now: float, *, asked: bool = False) -> None:
+        """Keeps facts, as often and in whatever order they come. `asked`: they are the provider's answer."""
+        await self._change(call_id, facts, None, now, asked=asked)
+
+    async def expect(self, call_id: str, session: Expected, now: float) -> None:
+        """We measured this session in the call: the provider is to be asked until it tells of it."""
+        await self._change(call_id, Facts(), session, now, asked=False)
+
+    async def _change(self, call_id: str, facts: Facts, session: Expected | None, now: float, *, asked: bool) -> None:
         for _ in range(MAX_TRIES):
             before = await self._calls.find_one({"_id": call_id})
             known = Facts() if before is None else _facts(before)
-            whole = known.merge(facts)
-            if before is not None and whole == known and not asked:
-                return whole
-            if await self._write(call_id, before, whole, now, asked=asked):
-                return whole
+            whole, waiting = known.merge(facts), _expected(before)
+            if session is not None:
+                waiting[session.session_id] = session
+            fresh = [one for one in waiting.values() if now - one.end < GIVEN_UP_AFTER_SECONDS]
+            left = untold(fresh, whole)
+            unchanged = before is not None and whole == known and left == list(_expected(before).values())
+            if (unchanged and not asked) or await self._write(call_id, before, whole, left, now, asked=asked):
+                return
         raise Unavailable("the call changes too fast")
 
     async def call(self, call_id: str) -> Facts:
@@ -114,20 +129,27 @@ class StudyStore:
         found = self._calls.find({"users": user_id, "lastAt": {"$gte": at(start_at)}})
         return [KnownCall(str(document["_id"]), _facts(document)) async for document in found]
 
-    async def to_ask(self, asked_before: float, limit: int) -> AsyncIterator[str]:
-        """Calls whose end was never heard of, the longest unasked first."""
-        wanted = {"open": True, "askedAt": {"$lt": at(asked_before)}}
-        async for document in self._calls.find(wanted).sort([("open", 1), ("askedAt", 1)]).limit(limit):
+    async def stay_of(self, stay_id: str) -> KnownCall | None:
+        """The call that holds the stay of this id (see `rows.id_of_stay`)."""
+        found = await self._calls.find_one({"stays": stay_id})
+        return None if found is None else KnownCall(str(found["_id"]), _facts(found))
+
+    async def to_ask(self, now: float, limit: int) -> AsyncIterator[str]:
+        """Calls of which the provider is to tell more, the longest due first."""
+        wanted = {"open": True, "askAt": {"$lte": at(now)}}
+        async for document in self._calls.find(wanted).sort([("open", 1), ("askAt", 1)]).limit(limit):
             yield str(document["_id"])
+
+    async def put_off(self, call_id: str, now: float) -> None:
+        """The provider gave no answer that can be used: others have their turn before it is asked again."""
+        found = await self._calls.find_one({"_id": call_id}, {"since": 1})
+        if found is not None:
+            later = at(_next_ask(found["since"].timestamp(), now))
+            await self._calls.update_one({"_id": call_id}, {"$set": {"askAt": later}})
 
     async def give_up(self, call_id: str) -> None:
         """The provider will not tell: it is not asked any more, until something new is heard."""
         await self._calls.update_one({"_id": call_id}, {"$set": {"open": False}})
-
-    async def expect(self, call_id: str, now: float) -> None:
-        """We measured a session in this call: the provider is to be asked about it."""
-        stub = {"open": True, "askedAt": at(0), "since": at(now), "lastAt": at(now), "rev": 0, "users": []}
-        await self._calls.update_one({"_id": call_id}, {"$setOnInsert": stub | _packed(Facts())}, upsert=True)
 
     async def since(self, call_id: str) -> float:
         found = await self._calls.find_one({"_id": call_id}, {"since": 1})
@@ -147,14 +169,21 @@ class StudyStore:
                 found[document["_id"]] = Manual(**document["corrections"][-1])
         return found
 
-    async def _write(self, call_id: str, before: Document | None, whole: Facts, now: float, *, asked: bool) -> bool:
+    async def _write(
+        self, call_id: str, before: Document | None, whole: Facts, waiting: list[Expected], now: float, *, asked: bool
+    ) -> bool:
+        was_open = before is not None and before["open"]
+        since = before["since"].timestamp() if before is not None and was_open else now
+        asks = now + ASK_AFTER_SECONDS if is_open(whole) else _next_ask(since, now)
         changed = {
             **_packed(whole),
             "users": sorted(whole.users),
-            "open": is_open(whole),
+            "stays": [id_of_stay(call_id, stay) for stay in stays(whole)],
+            "expected": [list(one) for one in waiting],
+            "open": is_open(whole) or bool(waiting),
             "lastAt": at(now),
-            "askedAt": at(now) if asked else at(0) if before is None else before["askedAt"],
-            "since": at(now) if before is None else before["since"],
+            "askAt": at(asks) if asked else before["askAt"] if before and was_open else at(now),
+            "since": at(since),
             "rev": 1 if before is None else before["rev"] + 1,
         }
         if before is None:
@@ -165,6 +194,15 @@ class StudyStore:
             return True
         guarded = {"_id": call_id, "rev": before["rev"]}
         return (await self._calls.replace_one(guarded, {"_id": call_id, **changed})).matched_count > 0
+
+
+def _next_ask(since: float, now: float) -> float:
+    return now + max(ASK_AFTER_SECONDS, (now - since) / ASK_SELDOMER)
+
+
+def _expected(document: Document | None) -> dict[str, Expected]:
+    kept = [] if document is None else [Expected(*one) for one in document["expected"]]
+    return {one.session_id: one for one in kept}
 
 
 def _packed(facts: Facts) -> Document:

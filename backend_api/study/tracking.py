@@ -7,18 +7,23 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from backend_api.service.errors import NotFound
+from backend_api.contract.sessions import TIMINGS, Reason
+from backend_api.service.errors import NotFound, TooManyRequests
 from backend_api.sessions import beats
 from backend_api.sessions.documents import Record, session_of, verdict_of
 from backend_api.sessions.lifecycle import HTTP_NODE, Session
 from backend_api.sessions.store import SessionStore
-from backend_api.study.calls import Facts
+from backend_api.study.calls import Expected, Facts, stays
 from backend_api.study.providers import CallProvider, ProviderError
-from backend_api.study.rows import Manual, Measured, Row, rows
+from backend_api.study.rows import Manual, Measured, Row, id_of_stay, rows
 from backend_api.study.store import StudyStore
 
-LONGEST_SECONDS = 86_400.0
+LONGEST_SECONDS = TIMINGS["study"].max_seconds or 0.0
 """How long before a range a session may have begun that still lies in it; how long an end is waited for."""
+CALLS_AT_ONCE = 20
+"""So many calls a user may be in; each is asked about at the provider."""
+BEATING_AFTER_SECONDS = 30.0
+"""Who is heard again so long after a start sends beats; a start that is only repeated at once is no beat."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,43 +47,45 @@ class StudyTracking:
         return call_id.removeprefix(self._prefix)
 
     async def start(self, user_id: str, call_id: str) -> Row:
-        """The user's active session in this call; a new one where there is none."""
+        """The user's active session in this call, else a new one. TooManyRequests for too many calls at once."""
         call_id, now = self.short(call_id), self._now()
         active = await self._active_in(user_id, call_id)
         if active is None:
+            await self._check_share(user_id)
             session = beats.started(token_urlsafe(16), "study", {"user": user_id, "call": call_id}, now)
         else:
             session = beats.beaten(active.session, now)
         (record,) = await self._sessions.merge([session])
-        await self._study.expect(call_id, now)
+        await self._study.expect(call_id, _expected(record, user_id), now)
         return await self._row(record, call_id)
 
-    async def end(self, user_id: str, call_id: str) -> Row:
-        """The session is over now; the provider's measure counts where it has one. NotFound where none was begun."""
+    async def end(self, user_id: str, call_id: str, reason: Reason) -> Row:
+        """The session is over now; the provider's measure counts where it has one. NotFound where none was begun.
+
+        `disconnect`: its page closed, and may be back within the grace.
+        """
         call_id = self.short(call_id)
         record = await self._active_in(user_id, call_id)
         if record is None:
             record = await self._latest_in(user_id, call_id)
         if record.verdict.status != "completed":
-            (record,) = await self._sessions.merge([_ended(record.session, self._now())])
-        await self.ask(call_id)
-        return await self._row(record, call_id)
-
-    async def ask(self, call_id: str) -> bool:
-        """Learns what the provider knows of a call; False where it could not be asked, and the fallback counts."""
+            (record,) = await self._sessions.merge([_ended(record.session, self._now(), reason)])
         try:
-            facts = await self._provider.call(call_id)
+            await self.learn(call_id)
         except ProviderError as error:
             log.warning("provider_fallback", call=call_id, reason=str(error))
-            return False
+        return await self._row(record, call_id)
+
+    async def learn(self, call_id: str) -> None:
+        """Asks the provider what it knows of a call. ProviderError where it gives no answer."""
+        facts = await self._provider.call(call_id)
         await self._study.add(call_id, facts or Facts(), self._now(), asked=True)
-        return True
 
     async def sockets_told(self, record: Record) -> None:
         """For `SessionStore.on_ended`: the provider is to be asked about the call of a session that is over."""
-        call_id = record.session.fact("call")
-        if call_id is not None:
-            await self._study.expect(self.short(call_id), self._now())
+        call_id, user_id = record.session.fact("call"), record.session.fact("user")
+        if call_id is not None and user_id is not None:
+            await self._study.expect(self.short(call_id), _expected(record, user_id), self._now())
 
     async def facts(self, call_id: str) -> Facts:
         """What the provider said about a call."""
@@ -103,12 +110,21 @@ class StudyTracking:
         return [row for row in found if row.joined_at < end_at and (row.left_at or self._now()) >= start_at], facts
 
     async def correct(self, session_id: str, manual: Manual) -> Row:
-        """NotFound for a session that we did not measure."""
+        """A session of ours, or one that only the provider knows. NotFound for any other."""
         record = await self._sessions.find(session_id)
-        if record is None or record.session.kind != "study":
+        if record is not None and record.session.kind == "study":
+            await self._study.correct(session_id, manual)
+            return await self._row(record, self.short(record.session.fact("call") or ""))
+        known = await self._study.stay_of(session_id)
+        if known is None:
             raise NotFound("There is no such session.")
+        stay = next(stay for stay in stays(known.facts) if id_of_stay(known.call_id, stay) == session_id)
         await self._study.correct(session_id, manual)
-        return await self._row(record, self.short(record.session.fact("call") or ""))
+        around = await self.of_user(stay.user_id, stay.start, (stay.end or self._now()) + 1)
+        mine = [row for row in around if row.call_id == known.call_id and row.manual == manual]
+        if not mine:
+            raise NotFound("There is no such session.")
+        return mine[0]
 
     async def _row(self, record: Record, call_id: str) -> Row:
         session = self._shaped(record)
@@ -117,7 +133,8 @@ class StudyTracking:
         return next(row for row in found if row.id == session.id)
 
     async def _rows(self, measured: list[Measured], calls: dict[str, Facts]) -> list[Row]:
-        manual = await self._study.corrections([session.id for session in measured])
+        told = [id_of_stay(call_id, stay) for call_id, facts in calls.items() for stay in stays(facts)]
+        manual = await self._study.corrections([*(session.id for session in measured), *told])
         return rows(measured, calls, manual, self._now())
 
     async def _measured(self, fact: str, value: str, start_at: float, end_at: float) -> list[Measured]:
@@ -130,6 +147,11 @@ class StudyTracking:
         session, verdict = record
         user_id, call_id = session.fact("user") or "", self.short(session.fact("call") or "")
         return Measured(session.id, user_id, call_id, session.started_at, verdict.end_at, verdict.pieces)
+
+    async def _check_share(self, user_id: str) -> None:
+        found = await self._sessions.active("study", user=user_id)
+        if sum(record.verdict.status == "active" for record in found) >= CALLS_AT_ONCE:
+            raise TooManyRequests(f"More than {CALLS_AT_ONCE} calls at once.", retry_after_seconds=60)
 
     async def _active_in(self, user_id: str, call_id: str) -> Record | None:
         for record in await self._sessions.active("study", user=user_id):
@@ -149,12 +171,24 @@ class StudyTracking:
         return max(mine, key=lambda record: record.session.started_at)
 
 
-def _ended(session: Session, now: float) -> Session:
-    """The end over HTTP: where only a start came by HTTP, all the time since then was the session."""
+def _expected(record: Record, user_id: str) -> Expected:
+    session, verdict = record
+    end_at = session.started_at if verdict.end_at is None else verdict.end_at
+    return Expected(session.id, user_id, session.started_at, end_at)
+
+
+def _ended(session: Session, now: float, reason: Reason) -> Session:
+    """The end over HTTP. Where only a start came before it, all the time since then was the session.
+
+    Where beats came too and then fell silent, the last one was its end: a page that slept must not count its sleep.
+    """
     begun = session.latest(HTTP_NODE)
     if begun is None or begun.closed_at is not None:
-        return beats.ended(session, now, "stop")
-    closed = replace(begun, last_seen_at=now, closed_at=now, reason="stop", version=begun.version + 1)
+        return beats.ended(session, now, reason)
+    beats_too = begun.last_seen_at - begun.started_at >= BEATING_AFTER_SECONDS
+    fell_silent = beats_too and now - begun.last_seen_at > TIMINGS["study"].stale_seconds
+    end_at = begun.last_seen_at if fell_silent else now
+    closed = replace(begun, last_seen_at=end_at, closed_at=end_at, reason=reason, version=begun.version + 1)
     return replace(session, intervals=(closed,))
 
 

@@ -25,7 +25,7 @@ _SESSION_STARTED = {"call.session_started", "call.started"}
 _SESSION_ENDED = {"call.session_ended", "call.ended"}
 _JOINED = {"call.session_participant_joined", "call.member_joined"}
 _LEFT = {"call.session_participant_left", "call.member_left"}
-HEEDED = _SESSION_STARTED | _SESSION_ENDED | _JOINED | _LEFT
+_HEEDED = _SESSION_STARTED | _SESSION_ENDED | _JOINED | _LEFT
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -45,10 +45,13 @@ class _Participant(Lenient):
     joined_at: Annotated[AwareDatetime | None, Field(alias="joined_at")] = None
 
 
-class Event(Lenient):
+class _Typed(Lenient):
+    type: Text
+
+
+class Event(_Typed):
     """What is read of a webhook; all else is ignored."""
 
-    type: Text
     call_cid: Annotated[Text | None, Field(alias="call_cid")] = None
     created_at: Annotated[AwareDatetime, Field(alias="created_at")]
     participant: _Participant | None = None
@@ -102,6 +105,14 @@ def inflated(body: bytes) -> bytes:
 
 def content_hash(plain: bytes) -> str:
     return hashlib.sha256(plain).hexdigest()
+
+
+def is_heeded(plain: bytes) -> bool:
+    """Whether an event is of a type that we read further. Unprocessable for what has no type."""
+    try:
+        return _Typed.model_validate_json(plain).type in _HEEDED
+    except ValidationError:
+        raise Unprocessable("This is not an event.") from None
 
 
 def read_event(plain: bytes, now: float | None) -> Event:

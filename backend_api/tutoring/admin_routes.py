@@ -5,9 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from backend_api.contract.wire import Wire
+from backend_api.nodes.store import NodeStore
 from backend_api.service.access import Caller, User, admin, internal
 from backend_api.service.csv import Csv
 from backend_api.service.errors import Forbidden
+from backend_api.sessions.cursors import cursor_of, position
+from backend_api.sessions.store import SessionStore
 from backend_api.tutoring import export
 from backend_api.tutoring.figures import figures
 from backend_api.tutoring.lesson import Correction, corrected
@@ -20,9 +23,7 @@ from backend_api.tutoring.queries import (
     LessonRow,
     Month,
     StatementQuery,
-    cursor_after,
     month_of,
-    read_cursor,
     row,
 )
 from backend_api.tutoring.routes import LessonPath, table, teacher, teacher_of
@@ -47,14 +48,31 @@ class Swept(Wire):
     timed_out: int
 
 
+class LiveSessions(Wire):
+    """How many sessions of each kind are on."""
+
+    listening: int
+    tutoring: int
+    study: int
+
+
+class KnownNodes(Wire):
+    """The presence processes that reported lately, and those that fell silent."""
+
+    alive: int
+    silent: int
+
+
 class TrackingHealth(Wire):
-    """How tracking stands; a session is stale when it has been silent for longer than the timeout."""
+    """How tracking stands. Sessions are tutoring's; a stale one has been silent for longer than the timeout."""
 
     database: str
     total_sessions: Annotated[int, Field(ge=0)]
     active_sessions: int
     stale_sessions: int
     timeout_seconds: float
+    live: LiveSessions
+    nodes: KnownNodes
 
 
 @table.get("/api/admin/teacher-sessions", allow=_READERS, summary="Tutoring sessions and their statistics")
@@ -62,13 +80,13 @@ async def list_lessons(
     *, query: LessonListQuery, caller: Caller, now: float, store: LessonStore, rules: Rules
 ) -> LessonPage:
     wanted = _wanted(query, caller, now, rules)
-    after = None if query.cursor is None else read_cursor(query.cursor)
+    after = None if query.cursor is None else position(query.cursor)
     page = await store.find(wanted, limit=query.limit + 1, skip_after=after)
     shown = page[: query.limit]
     return LessonPage(
         sessions=[row(lesson) for lesson in shown],
         statistics=await figures(store.figures(wanted)),
-        next_cursor=cursor_after(shown[-1]) if len(page) > query.limit else None,
+        next_cursor=cursor_of(shown[-1].began_or_sent_at, shown[-1].id) if len(page) > query.limit else None,
     )
 
 
@@ -121,15 +139,22 @@ async def sweep_by_cron_get(*, tracking: Tracking) -> Swept:
     return Swept(timed_out=await tracking.sweep())
 
 
-@table.get("/api/health/session-tracking", allow=(admin, internal("read")), summary="Whether sessions are tracked")
-async def tracking_health(*, now: float, store: LessonStore, tracking: Tracking) -> TrackingHealth:
+@table.get(
+    "/api/health/session-tracking", allow=(admin, internal("read")), summary="Whether sessions are tracked", bare=True
+)
+async def tracking_health(
+    *, now: float, store: LessonStore, tracking: Tracking, sessions: SessionStore, nodes: NodeStore
+) -> TrackingHealth:
     total, active, stale = await store.totals(now - tracking.timeout_seconds)
+    live, (alive, silent) = await sessions.live_by_kind(), (await nodes.leases()).census(now)
     return TrackingHealth(
         database="reachable",
         total_sessions=total,
         active_sessions=active,
         stale_sessions=stale,
         timeout_seconds=tracking.timeout_seconds,
+        live=LiveSessions(**live),
+        nodes=KnownNodes(alive=alive, silent=silent),
     )
 
 

@@ -2,7 +2,8 @@
 
 billed seconds = the measured ones, rounded to whole blocks by the tariff's rule, then at least its minimum. A lesson of
 no measured second costs nothing. amount = rate x (1 | billed hours | billed minutes), rounded half up to the currency's
-smallest unit, lesson by lesson, so that a statement's total is the sum of its rows.
+smallest unit, lesson by lesson, so that a statement's total is the sum of its rows. A session's rate is due whatever
+its rounding makes of its time.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Charge:
 def charge(measured_seconds: int, tariff: Tariff) -> Charge:
     """The bill of a lesson that lasted so long."""
     billed = billed_seconds(measured_seconds, tariff)
-    return Charge(billed, _amount(billed, tariff))
+    return Charge(billed, no_amount(tariff.currency) if measured_seconds <= 0 else _amount(billed, tariff))
 
 
 def billed_seconds(measured_seconds: int, tariff: Tariff) -> int:
@@ -74,8 +75,6 @@ def no_amount(currency: str) -> Decimal:
 
 
 def _amount(seconds: int, tariff: Tariff) -> Decimal:
-    if seconds == 0:
-        return no_amount(tariff.currency)
     units = {
         "session": Fraction(1),
         "hour": Fraction(seconds, HOUR_SECONDS),

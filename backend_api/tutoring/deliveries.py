@@ -3,12 +3,14 @@
 import structlog
 
 from backend_api.tutoring.lesson import Delivery, Lesson
-from backend_api.tutoring.notifier import Message, Notifier, Outcome
+from backend_api.tutoring.notifier import TIMEOUT_SECONDS, Message, Notifier, Outcome
 from backend_api.tutoring.settings import LinkMaker
 from backend_api.tutoring.store import LessonStore
 
 MAX_TRIES = 12
 LONGEST_PAUSE_SECONDS = 900.0
+CLAIM_SECONDS = 2 * TIMEOUT_SECONDS
+"""Whoever sends a message has so long to note what became of it; until then nobody else tries."""
 PER_ROUND = 25
 """Messengers take about thirty messages a second from one bot."""
 
@@ -16,10 +18,10 @@ log = structlog.get_logger(__name__)
 
 
 def first(chat_id: str | None, now: float) -> Delivery:
-    """The state of a link that is just being made."""
+    """The state of a link that its maker is about to send."""
     if chat_id is None:
         return Delivery(state="none", reason="no chat is known")
-    return Delivery(state="waiting", next_at=now)
+    return Delivery(state="waiting", next_at=now + CLAIM_SECONDS)
 
 
 def after(delivery: Delivery, outcome: Outcome, now: float, expires_at: float) -> Delivery:
@@ -59,10 +61,24 @@ class Deliveries:
         for lesson in await self._store.due_deliveries(now, PER_ROUND):
             if now < self._quiet_until:
                 return
-            if lesson.status == "pending" and now < lesson.expires_at:
-                await self.attempt(lesson, now)
-            else:
+            if lesson.status != "pending" or now >= lesson.expires_at:
                 await self._store.change(lesson.id, _given_up)
+            elif await self._claim(lesson.id, now):
+                await self.attempt(lesson, now)
+
+    async def _claim(self, lesson_id: str, now: float) -> bool:
+        """Whether it is for us to send; two at once would be two messages."""
+        is_due = False
+
+        def claimed(fresh: Lesson) -> Lesson:
+            nonlocal is_due
+            delivery = fresh.delivery
+            is_due = delivery.next_at is not None and delivery.next_at <= now
+            later = delivery.model_copy(update={"next_at": now + CLAIM_SECONDS})
+            return fresh.with_(delivery=later) if is_due else fresh
+
+        await self._store.change(lesson_id, claimed)
+        return is_due
 
     def _message(self, lesson: Lesson) -> Message:
         text = f"{lesson.teacher_name} invites you to a lesson. The link works once, for you alone."

@@ -16,11 +16,11 @@ Change = Callable[[Lesson], Lesson]
 
 
 class Evidence(NamedTuple):
-    """When the student's page was connected, whether it is now, and when its `end` event came, if it did."""
+    """When the student's page was connected, whether it is now, and when its `end` events came, if any did."""
 
     stretches: tuple[Span, ...]
     connected: bool
-    ended_at: float | None
+    ends: tuple[float, ...]
 
 
 def evidence_of(session: Session, leases: Leases, now: float) -> Evidence:
@@ -30,7 +30,7 @@ def evidence_of(session: Session, leases: Leases, now: float) -> Evidence:
     # An open socket is known to live as of its node's last lease, not as of now.
     stretches = tuple((i.started_at, _alive_at(i, leases) if end is None else end) for i, end in known)
     meant = [i.closed_at for i in session.intervals if i.closed_at is not None and i.reason in DELIBERATE]
-    return Evidence(stretches, None in ends, min(meant, default=None))
+    return Evidence(stretches, None in ends, tuple(meant))
 
 
 def _alive_at(interval: Interval, leases: Leases) -> float:
@@ -40,8 +40,11 @@ def _alive_at(interval: Interval, leases: Leases) -> float:
 class Watch:
     """Looks up what the sockets know of a lesson."""
 
-    def __init__(self, sessions: SessionStore, nodes: NodeStore, now: Callable[[], float]) -> None:
+    def __init__(
+        self, sessions: SessionStore, nodes: NodeStore, now: Callable[[], float], *, timeout_seconds: float
+    ) -> None:
         self._sessions, self._nodes, self._now = sessions, nodes, now
+        self._timeout_seconds = timeout_seconds
 
     async def look(self, lesson_id: str) -> Change:
         """The change that what is known now makes to the lesson."""
@@ -50,14 +53,18 @@ class Watch:
 
     async def by(self, record: Record) -> Change:
         """The change that this state of the lesson's session makes to it."""
-        return change_by(evidence_of(record.session, await self._nodes.leases(), self._now()))
+        found = evidence_of(record.session, await self._nodes.leases(), self._now())
 
+        def change(lesson: Lesson) -> Lesson:
+            return observed(
+                lesson,
+                found.stretches,
+                connected=found.connected,
+                ends=found.ends,
+                timeout_seconds=self._timeout_seconds,
+            )
 
-def change_by(evidence: Evidence) -> Change:
-    def change(lesson: Lesson) -> Lesson:
-        return observed(lesson, evidence.stretches, connected=evidence.connected, ended_at=evidence.ended_at)
-
-    return change
+        return change
 
 
 def _unchanged(lesson: Lesson) -> Lesson:

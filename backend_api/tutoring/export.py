@@ -6,13 +6,13 @@ from decimal import Decimal
 from backend_api.service.csv import Cell, Csv
 from backend_api.tutoring.lesson import Lesson, SoldTerms
 from backend_api.tutoring.months import Statement
-from backend_api.tutoring.queries import moment
+from backend_api.tutoring.queries import bill, moment
 
 LESSON_COLUMNS = (
     "teacher", "student", "start", "end", "duration", "status", "package", "rate",
-    "durationSeconds", "billedFromSeconds", "seenSeconds", "endReason", "rateUnit", "currency", "sent", "id",
-    "delivery", "deliveryReason", "startedByCreator", "clientDurationMinutes", "differenceSeconds",
-    "correctedBy", "correctedAt", "correctionReason",
+    "durationSeconds", "billedFromSeconds", "billedSeconds", "amount", "seenSeconds", "endReason", "rateUnit",
+    "currency", "sent", "id", "delivery", "deliveryReason", "startedByCreator", "clientDurationMinutes",
+    "differenceSeconds", "correctedBy", "correctedAt", "correctionReason",
 )  # fmt: skip
 STATEMENT_COLUMNS = (
     "month", "teacherId", "teacher", "package", "version", "rate", "rateUnit", "currency", "rounding", "blockMinutes",
@@ -34,7 +34,7 @@ async def _lesson_cells(rows: AsyncIterator[Lesson]) -> AsyncGenerator[Sequence[
         yield [
             lesson.teacher_name, lesson.student_name, moment(lesson.clicked_at), moment(lesson.ended_at),
             lesson.duration_minutes, lesson.status, *_sold(lesson.terms)[:2],
-            lesson.duration_seconds, lesson.billed_from_seconds, lesson.seen_seconds, lesson.end_reason,
+            lesson.duration_seconds, lesson.billed_from_seconds, *_due(lesson), lesson.seen_seconds, lesson.end_reason,
             *_sold(lesson.terms)[2:], moment(lesson.sent_at), lesson.id, lesson.delivery.state, lesson.delivery.reason,
             _yes(lesson.started_by_creator), lesson.client_minutes, lesson.client_difference_seconds,
             *_corrected(lesson),
@@ -53,6 +53,12 @@ async def _statement_cells(written: Statement) -> AsyncGenerator[Sequence[Cell],
         total: list[Cell] = [None] * len(STATEMENT_COLUMNS)
         total[0], total[2], total[7], total[15] = written.month, "total", currency, Decimal(amount)
         yield total
+
+
+def _due(lesson: Lesson) -> tuple[Cell, Cell]:
+    """Billed seconds and amount."""
+    due = bill(lesson)
+    return (None, None) if due is None else (due.billed_seconds, due.amount)
 
 
 def _corrected(lesson: Lesson) -> tuple[Cell, Cell, Cell]:

@@ -5,7 +5,8 @@
        `--cancel--> cancelled
 
 A page that is reloaded says that it closes and is back a moment later: an end by `pageClose` is taken back by a sign of
-life within the grace. Being away is no end: a phone suspends the page while the meeting is open.
+life within the grace. Being away is no end: a phone suspends the page while the meeting is open. But a sign of life
+that comes the timeout or more after the one before it comes after the end, whether or not a sweep has noticed that yet.
 """
 
 from typing import Annotated, Literal, NamedTuple
@@ -97,6 +98,7 @@ class Lesson(_Stored):
     duration_minutes: Annotated[int | None, Field(alias="sessionDurationMinutes")] = None
     client_minutes: float | None = None
     seen: tuple[Span, ...] = ()
+    """Every stretch of presence that was ever reported; `last_activity_at` and `seen_seconds` are read from it."""
     seen_seconds: int = 0
     connected: bool = False
     terms: SoldTerms | None = None
@@ -126,7 +128,7 @@ class Claimed(NamedTuple):
     minutes: float | None = None
 
 
-def started(lesson: Lesson, now: float, *, address: str) -> Lesson:
+def started(lesson: Lesson, now: float, *, address: str, timeout_seconds: float) -> Lesson:
     """The lesson once the student goes to the meeting, however often. Conflict once it is over or expired."""
     if lesson.status == "pending":
         if now >= lesson.expires_at:
@@ -134,20 +136,16 @@ def started(lesson: Lesson, now: float, *, address: str) -> Lesson:
         lesson = lesson.with_(
             status="active", clicked_at=now, began_or_sent_at=now, started_by_creator=address == lesson.created_from
         )
-    lesson = alive(lesson, now)
+    lesson = alive(lesson, now, timeout_seconds=timeout_seconds)
     if lesson.status != "active":
         raise Conflict(f"The lesson is over: {lesson.status}.")
     return lesson
 
 
-def alive(lesson: Lesson, now: float) -> Lesson:
+def alive(lesson: Lesson, now: float, *, timeout_seconds: float) -> Lesson:
     """A sign of life by HTTP. It starts nothing, and only takes back the close of a page that was merely reloaded."""
-    if (
-        lesson.end_reason == "pageClose"
-        and lesson.ended_at is not None
-        and now - lesson.ended_at <= CLOSE_GRACE_SECONDS
-    ):
-        lesson = _reopened(lesson)
+    lesson = _reopened(lesson) if may_reopen(lesson.end_reason, lesson.ended_at, now) else lesson
+    lesson = swept(lesson, now, timeout_seconds=timeout_seconds)
     if lesson.status != "active":
         return lesson
     last = lesson.last_activity_at
@@ -155,16 +153,22 @@ def alive(lesson: Lesson, now: float) -> Lesson:
         last if last is not None and 0 <= now - last <= TIMINGS["tutoring"].stale_seconds and lesson.seen else now,
         now,
     )
-    return _seen(lesson, (here,))
+    return _seen(lesson, (here,), timeout_seconds)
 
 
-def ended(lesson: Lesson, now: float, claimed: Claimed) -> Lesson:
+def may_reopen(reason: EndReason | None, ended_at: float | None, now: float) -> bool:
+    """Whether a lesson that ended so may still turn out to go on: its page was closed, perhaps to be reloaded."""
+    return reason == "pageClose" and ended_at is not None and now - ended_at <= CLOSE_GRACE_SECONDS
+
+
+def ended(lesson: Lesson, now: float, claimed: Claimed, *, timeout_seconds: float) -> Lesson:
     """Over by the student's wish, by the server's clock; what is over stays as it is. Conflict if it never began."""
     if lesson.status == "pending":
         raise Conflict("The lesson has not begun.")
+    lesson = swept(lesson, now, timeout_seconds=timeout_seconds)
     if lesson.status != "active":
         return lesson
-    lesson = alive(lesson, now) if claimed.reason == "button" else lesson
+    lesson = alive(lesson, now, timeout_seconds=timeout_seconds) if claimed.reason == "button" else lesson
     return _over(lesson, "ended", now, claimed.reason).with_(client_minutes=claimed.minutes)
 
 
@@ -183,55 +187,82 @@ def swept(lesson: Lesson, now: float, *, timeout_seconds: float) -> Lesson:
     return _over(lesson, "timeout", last, "timeout")
 
 
-def observed(lesson: Lesson, stretches: tuple[Span, ...], *, connected: bool, ended_at: float | None) -> Lesson:
-    """What the sockets saw, in any order and number. `ended_at`: the `end` event, if there was one.
+def observed(
+    lesson: Lesson, stretches: tuple[Span, ...], *, connected: bool, ends: tuple[float, ...], timeout_seconds: float
+) -> Lesson:
+    """What the sockets saw, in any order and number. `ends`: when `end` events came, each within one of the stretches.
 
-    A timeout is moved by a later sign of life that arrives late, and gives way to an `end` that was reported late.
+    A timeout gives way to a later sign of life, or an `end`, that is reported late; `swept` says if it is one still.
     """
     if lesson.clicked_at is None:
         return lesson
-    lesson = _seen(lesson, stretches).with_(connected=connected)
-    last = lesson.last_activity_at
-    if ended_at is not None and (lesson.status == "active" or lesson.end_reason == "timeout"):
-        return _over(lesson, "ended", ended_at, "button")
-    if lesson.status == "timeout" and last is not None and lesson.ended_at is not None and last > lesson.ended_at:
-        return _over(lesson, "timeout", last, "timeout")
+    lesson = _seen(lesson, stretches, timeout_seconds).with_(connected=connected)
+    last = lesson.last_activity_at or 0.0
+    meant = [at for at in ends if (lesson.clicked_at or 0.0) <= at <= last]
+    if meant and (lesson.status == "active" or lesson.end_reason == "timeout"):
+        return _over(lesson, "ended", min(meant), "button")
+    if lesson.status == "timeout" and lesson.ended_at is not None and last > lesson.ended_at:
+        return _reopened(lesson)
     return lesson
 
 
 def corrected(lesson: Lesson, correction: Correction) -> Lesson:
-    """Conflict unless the lesson is over. What was said last and is said again changes nothing."""
+    """Conflict unless the lesson is over, and for good. What was said last and is said again changes nothing."""
     if lesson.status not in ("ended", "timeout"):
         raise Conflict("Only a lesson that is over can be corrected.")
+    if may_reopen(lesson.end_reason, lesson.ended_at, correction.at):
+        raise Conflict("The lesson's page was closed a moment ago and may be back; try again in two minutes.")
     if lesson.corrections and lesson.corrections[-1].model_copy(update={"at": correction.at}) == correction:
         return lesson
     return lesson.with_(corrections=(*lesson.corrections, correction))
 
 
-def _seen(lesson: Lesson, stretches: tuple[Span, ...]) -> Lesson:
+def _seen(lesson: Lesson, stretches: tuple[Span, ...], timeout_seconds: float) -> Lesson:
+    """With these stretches too. The last sign of life is that before the first gap as long as the timeout."""
     seen = tuple(union((*lesson.seen, *stretches)))
-    last = max((end for _, end in seen), default=lesson.last_activity_at)
-    return lesson.with_(seen=seen, seen_seconds=int(sum(end - start for start, end in seen)), last_activity_at=last)
+    first = last = lesson.clicked_at or 0.0
+    for start, end in seen:
+        if start - last >= timeout_seconds:
+            break
+        last = max(last, end)
+    return _evident(lesson.with_(seen=seen, last_activity_at=max(first, last)))
+
+
+def _evident(lesson: Lesson) -> Lesson:
+    """With what of the presence lies within the lesson, beside its duration."""
+    first, last = lesson.clicked_at or 0.0, lesson.last_activity_at or 0.0
+    until = last if lesson.ended_at is None else min(last, lesson.ended_at)
+    return lesson.with_(seen_seconds=sum(_whole(max(start, first), min(end, until)) for start, end in lesson.seen))
+
+
+def _whole(start: float, end: float) -> int:
+    """Full seconds between two times that are kept to the millisecond; binary fractions must not cost one."""
+    return max(0, round((end - start) * 1000)) // 1000
 
 
 def _over(lesson: Lesson, status: Status, at: float, reason: EndReason) -> Lesson:
-    seconds = max(0, int(at - (lesson.clicked_at or at)))
-    return lesson.with_(
-        status=status,
-        ended_at=max(at, lesson.clicked_at or at),
-        end_reason=reason,
-        duration_seconds=seconds,
-        duration_minutes=seconds // 60,
-        connected=False,
+    began_at = lesson.clicked_at or at
+    seconds = _whole(began_at, at)
+    return _evident(
+        lesson.with_(
+            status=status,
+            ended_at=max(at, began_at),
+            end_reason=reason,
+            duration_seconds=seconds,
+            duration_minutes=seconds // 60,
+            connected=False,
+        )
     )
 
 
 def _reopened(lesson: Lesson) -> Lesson:
-    return lesson.with_(
-        status="active",
-        ended_at=None,
-        end_reason=None,
-        duration_seconds=None,
-        duration_minutes=None,
-        client_minutes=None,
+    return _evident(
+        lesson.with_(
+            status="active",
+            ended_at=None,
+            end_reason=None,
+            duration_seconds=None,
+            duration_minutes=None,
+            client_minutes=None,
+        )
     )

@@ -68,12 +68,19 @@ class Links:
         return await self._outbound.attempt(lesson, now)
 
     async def resend(self, lesson_id: str, teacher_id: str | None, now: float) -> Lesson:
-        """The same link once more. Conflict unless it can still be opened for the first time."""
+        """The same link once more, to the student's chat of today. Conflict unless it can still be opened.
+
+        Forbidden for a teacher whose student this is no longer.
+        """
         lesson = await self._own(lesson_id, teacher_id)
+        student = await self._people.student(lesson.student_id)
+        if teacher_id is not None and (student is None or teacher_id not in student.teacher_ids):
+            raise Forbidden("This is not a student of yours.")
         if lesson.status != "pending" or now >= lesson.expires_at:
             raise Conflict("Only a link that is still to be opened can be sent again.")
-        again = deliveries.first(lesson.chat_id, now)
-        lesson = await self._store.change(lesson_id, lambda fresh: fresh.with_(delivery=again))
+        chat_id = (student.chat_id if student else None) or lesson.chat_id
+        again = deliveries.first(chat_id, now)
+        lesson = await self._store.change(lesson_id, lambda fresh: fresh.with_(delivery=again, chat_id=chat_id))
         return await self._outbound.attempt(lesson, now)
 
     async def cancel(self, lesson_id: str, teacher_id: str | None) -> Lesson:

@@ -3,15 +3,24 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from backend_api.contract.rooms import RoomId
-from backend_api.contract.wire import Lenient, Timestamp, Wire
+from backend_api.contract.wire import ADVISORY, Lenient, Timestamp, Wire
 from backend_api.tutoring.billing import RateUnit, Rounding
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 ChatId = Annotated[str, StringConstraints(pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{1,64})$")]
-Rate = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4, allow_inf_nan=False)]
+
+
+def _written_out(rate: Decimal) -> Decimal:
+    """1000 rather than 1E+3: people read it."""
+    return Decimal(format(rate, "f"))
+
+
+Rate = Annotated[
+    Decimal, Field(ge=0, max_digits=12, decimal_places=4, allow_inf_nan=False), AfterValidator(_written_out)
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 MeetingUrl = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -112,9 +121,9 @@ class Tracked(Lenient):
 class EndTracked(Tracked):
     """The page's end. `duration` (minutes) and `endTime` are what the page believes; they are never billed."""
 
-    duration: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
-    end_time: str | float | None = None
-    reason: str = "button"
+    duration: Annotated[float | None, Field(ge=0, le=1e9, allow_inf_nan=False), ADVISORY] = None
+    end_time: Annotated[str | float | None, ADVISORY] = None
+    reason: Annotated[str | None, ADVISORY] = "button"
 
 
 class LessonState(Wire):

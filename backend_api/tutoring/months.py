@@ -7,7 +7,8 @@
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,9 +18,9 @@ from pymongo.errors import DuplicateKeyError
 from backend_api.contract.wire import Timestamp, Wire, at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import Conflict
-from backend_api.tutoring.billing import HOUR_SECONDS, minutes
+from backend_api.tutoring.billing import HOUR_SECONDS, MINUTE_SECONDS, minutes
 from backend_api.tutoring.figures import counted_seconds
-from backend_api.tutoring.lesson import Lesson, SoldTerms
+from backend_api.tutoring.lesson import Lesson, SoldTerms, may_reopen
 from backend_api.tutoring.queries import month_of, month_range
 from backend_api.tutoring.statements import Lesson as Billable
 from backend_api.tutoring.statements import Line, Terms, lines, totals
@@ -74,7 +75,7 @@ class Months:
         """A closed month as it was closed, an open one as it stands."""
         closed_at = await self._closed_at(month)
         if closed_at is None:
-            written = await self._computed(month, teacher_id)
+            written = _lines_of(await self._read(month, teacher_id))
         else:
             written = await self._kept(month, teacher_id)
         return Statement(
@@ -83,38 +84,51 @@ class Months:
         )  # fmt: skip
 
     async def close(self, month: str) -> Statement:
-        """Freezes a month that is over; closing it again changes nothing. Conflict while it lasts."""
+        """Freezes a month; closing it again changes nothing. Conflict while it, or a lesson of it, is not over."""
         if self._now() < month_range(month, self._zone)[1]:
             raise Conflict("The month is not over.")
-        if await self._closed_at(month) is None:
-            await self._freeze(month)
+        if await self._closed_at(month) is None and not await self._freeze(month):
+            raise Conflict("A lesson that began in this month is still on, or its page was closed a moment ago.")
         return await self.statement(month, None)
+
+    async def is_closed(self, lesson: Lesson) -> bool:
+        """Whether the lesson is of a closed month."""
+        return await self._closed_at(month_of(lesson.began_or_sent_at, self._zone)) is not None
 
     async def check_open(self, lesson: Lesson) -> None:
         """Conflict for a lesson of a closed month."""
-        if await self._closed_at(month_of(lesson.began_or_sent_at, self._zone)) is not None:
+        if await self.is_closed(lesson):
             raise Conflict("The month of this lesson is closed.")
 
     async def close_due(self) -> None:
-        """The job: closes the months that ended more than a day ago, two at most."""
+        """The job: closes the months that ended more than a day ago, two at most, once no lesson of theirs is on."""
         month = month_of(self._now() - CLOSES_AFTER_SECONDS, self._zone)
         for _ in range(2):
             month = month_of(month_range(month, self._zone)[0] - 1, self._zone)
             if await self._closed_at(month) is None:
                 await self._freeze(month)
 
-    async def _freeze(self, month: str) -> None:
+    async def _freeze(self, month: str) -> bool:
+        """False, and nothing frozen, where a lesson of the month goes on, or may."""
+        wanted = Filter(*month_range(month, self._zone))
+        found = [document async for document in self._store.raw_figures(wanted)]
+        if any(self._may_change(document) for document in found):
+            return False
         by_teacher: dict[str, list[Document]] = defaultdict(list)
-        for line in await self._computed(month, None):
+        for line in _lines_of(found):
             by_teacher[line.teacher_id].append(line.model_dump(by_alias=True, mode="json"))
         for teacher_id, written in by_teacher.items():
             key = f"{month}|{teacher_id}"
             kept = {"_id": key, "month": month, "teacherId": teacher_id, "lines": written}
             await self._statements.replace_one({"_id": key}, kept, upsert=True)
-        try:
+        with suppress(DuplicateKeyError):  # Somebody else closed it just now, from the same lessons.
             await self._months.insert_one({"_id": month, "closedAt": at(self._now()), "timezone": self._zone})
-        except DuplicateKeyError:  # somebody else closed it just now, from the same lessons
-            return
+        return True
+
+    def _may_change(self, document: Document) -> bool:
+        ended = document["sessionEndedAt"]
+        ended_at = None if ended is None else ended.timestamp()
+        return document["sessionStatus"] == "active" or may_reopen(document["endReason"], ended_at, self._now())
 
     async def _closed_at(self, month: str) -> datetime | None:
         found = await self._months.find_one({"_id": month})
@@ -126,16 +140,9 @@ class Months:
         kept.sort(key=lambda document: str(document["_id"]))
         return [StatementLine.model_validate(line) for document in kept for line in document["lines"]]
 
-    async def _computed(self, month: str, teacher_id: str | None) -> list[StatementLine]:
-        start_at, end_at = month_range(month, self._zone)
-        names: dict[str, str] = {}
-        lessons: list[Billable] = []
-        terms = _TermsBook()
-        async for document in self._store.figures(Filter(start_at, end_at, teacher_id)):
-            names[document["teacherId"]] = document["teacherName"]
-            if document["sessionStatus"] in ("ended", "timeout"):
-                lessons.append(_billable(document, terms))
-        return [_written(line, names[line.teacher_id]) for line in lines(lessons)]
+    async def _read(self, month: str, teacher_id: str | None) -> list[Document]:
+        wanted = Filter(*month_range(month, self._zone), teacher_id)
+        return [document async for document in self._store.figures(wanted)]
 
 
 class _TermsBook:
@@ -151,12 +158,22 @@ class _TermsBook:
         return self._known[key]
 
 
+def _lines_of(documents: Iterable[Document]) -> list[StatementLine]:
+    """The statement on these lessons: those that are over."""
+    names: dict[str, str] = {}
+    lessons: list[Billable] = []
+    terms = _TermsBook()
+    for document in documents:
+        names[document["teacherId"]] = document["teacherName"]
+        if document["sessionStatus"] in ("ended", "timeout"):
+            lessons.append(_billable(document, terms))
+    return [_written(line, names[line.teacher_id]) for line in lines(lessons)]
+
+
 def _billable(document: Document, terms: _TermsBook) -> Billable:
     sold = document["terms"]
     return Billable(
-        document["_id"],
         document["teacherId"],
-        document["at"].timestamp(),
         counted_seconds(document) or 0,
         None if sold is None else terms.read(sold),
     )
@@ -166,7 +183,8 @@ def _written(line: Line, teacher_name: str) -> StatementLine:
     terms = line.terms
     tariff = None if terms is None else terms.tariff
     billed = minutes(line.billed_seconds)
-    units = {"session": Decimal(line.sessions), "hour": minutes(line.billed_seconds) / 60, "minute": billed}
+    exact = Decimal(line.billed_seconds)
+    units = {"session": Decimal(line.sessions), "hour": exact / HOUR_SECONDS, "minute": exact / MINUTE_SECONDS}
     return StatementLine(
         teacher_id=line.teacher_id,
         teacher_name=teacher_name,

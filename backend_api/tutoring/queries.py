@@ -1,6 +1,5 @@
 """What may be asked of lessons and statements: filters, days and months in a time zone, the shapes of the answers."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -10,9 +9,9 @@ from pydantic import Field, StringConstraints
 
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.wire import Timestamp, Wire, at
-from backend_api.service.errors import BadRequest
 from backend_api.sessions.ranges import Moment, RangeQuery
 from backend_api.sessions.statistics import day_start
+from backend_api.tutoring.billing import Charge, charge
 from backend_api.tutoring.lesson import Lesson, Status
 from backend_api.tutoring.store import Filter
 
@@ -61,7 +60,8 @@ class CorrectionRow(Wire):
 class LessonRow(Wire):
     """A lesson as lists show it. `billedFromSeconds` is the duration that counts: corrected, else measured.
 
-    `differenceSeconds` is what the page claims beyond what was measured.
+    `differenceSeconds` is what the page claims beyond what was measured. `billedSeconds` and `amount` are what its
+    terms make of it, once it is over; a statement's lines are sums of these.
     """
 
     id: str
@@ -80,6 +80,8 @@ class LessonRow(Wire):
     session_duration_minutes: int | None
     duration_seconds: int | None
     billed_from_seconds: int
+    billed_seconds: int | None
+    amount: Decimal | None
     client_duration_minutes: float | None
     difference_seconds: int | None
     seen_seconds: int
@@ -125,6 +127,7 @@ class LessonPage(Wire):
 
 def row(lesson: Lesson) -> LessonRow:
     terms = lesson.terms
+    due = bill(lesson)
     return LessonRow(
         id=lesson.id,
         teacher_id=lesson.teacher_id,
@@ -142,6 +145,8 @@ def row(lesson: Lesson) -> LessonRow:
         session_duration_minutes=lesson.duration_minutes,
         duration_seconds=lesson.duration_seconds,
         billed_from_seconds=lesson.billed_from_seconds,
+        billed_seconds=None if due is None else due.billed_seconds,
+        amount=None if due is None else due.amount,
         client_duration_minutes=lesson.client_minutes,
         difference_seconds=lesson.client_difference_seconds,
         seen_seconds=lesson.seen_seconds,
@@ -160,6 +165,13 @@ def row(lesson: Lesson) -> LessonRow:
     )
 
 
+def bill(lesson: Lesson) -> Charge | None:
+    """What a lesson costs; None while it is not over, and without terms."""
+    if lesson.terms is None or lesson.status not in ("ended", "timeout"):
+        return None
+    return charge(lesson.billed_from_seconds, lesson.terms.for_billing().tariff)
+
+
 def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else at(seconds)
 
@@ -173,17 +185,3 @@ def month_range(month: str, zone: str) -> tuple[int, int]:
 
 def month_of(now: float, zone: str) -> str:
     return datetime.fromtimestamp(now, ZoneInfo(zone)).strftime("%Y-%m")
-
-
-def cursor_after(lesson: Lesson) -> str:
-    return urlsafe_b64encode(f"{lesson.began_or_sent_at!r} {lesson.id}".encode()).decode()
-
-
-def read_cursor(cursor: str) -> tuple[float, str]:
-    """BadRequest for one that we did not make."""
-    try:
-        seconds, _, lesson_id = urlsafe_b64decode(cursor).decode().partition(" ")
-        at(float(seconds))
-    except (ValueError, OverflowError, OSError):
-        raise BadRequest("The cursor is not one of ours.") from None
-    return float(seconds), lesson_id

@@ -11,6 +11,7 @@ from backend_api.contract.wire import Wire, at
 from backend_api.service.access import Caller, Internal, User, admin, internal, role, unchecked
 from backend_api.service.errors import BadRequest, Forbidden
 from backend_api.service.routes import RouteTable
+from backend_api.sessions.pace import CallPace
 from backend_api.tutoring.lesson import Claimed, Lesson
 from backend_api.tutoring.links import Links, Sender
 from backend_api.tutoring.messages import (
@@ -129,19 +130,29 @@ async def cancel_link(*, path: LessonPath, caller: Caller, links: Links) -> Less
 
 
 @table.post("/api/zoom/start", allow=(unchecked,), summary="The student goes to the meeting", beacon=True)
-async def start(*, body: Tracked, address: str, now: float, tracking: Tracking) -> StartedLesson:
+async def start(
+    *, body: Tracked, caller: Caller, address: str, now: float, tracking: Tracking, pace: CallPace
+) -> StartedLesson:
+    pace.check(caller, address, now)
     lesson = await tracking.start(body.token, address=address)
     return StartedLesson(link=lesson.link, **_state(lesson, now).model_dump())
 
 
 @table.post("/api/zoom/heartbeat", allow=(unchecked,), summary="The page is open", beacon=True)
-async def heartbeat(*, body: Tracked, now: float, tracking: Tracking) -> LessonState:
+async def heartbeat(
+    *, body: Tracked, caller: Caller, address: str, now: float, tracking: Tracking, pace: CallPace
+) -> LessonState:
+    pace.check(caller, address, now)
     return _state(await tracking.beat(body.token), now)
 
 
 @table.post("/api/zoom/end-session", allow=(unchecked,), summary="End the lesson", beacon=True)
-async def end_session(*, body: EndTracked, now: float, tracking: Tracking) -> LessonState:
-    reason: Literal["button", "pageClose"] = "pageClose" if body.reason == "pageClose" else "button"
+async def end_session(
+    *, body: EndTracked, caller: Caller, address: str, now: float, tracking: Tracking, pace: CallPace
+) -> LessonState:
+    pace.check(caller, address, now)
+    # Only the button's end is for good; whatever else a page says, it may be back.
+    reason: Literal["button", "pageClose"] = "button" if body.reason in (None, "button") else "pageClose"
     return _state(await tracking.end(body.token, Claimed(reason, body.duration)), now)
 
 

@@ -22,9 +22,7 @@ class Terms:
 class Lesson:
     """What billing needs to know of a lesson. Without terms it is counted, but costs nothing."""
 
-    lesson_id: str
     teacher_id: str
-    started_at: float
     seconds: int
     terms: Terms | None
 

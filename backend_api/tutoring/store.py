@@ -1,11 +1,13 @@
 """Keeps lessons: one document each, changed by pure functions under a revision. Decides nothing about them."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from backend_api.contract.wire import at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import NotFound, Unavailable
+from backend_api.sessions.windows import backwards
+from backend_api.tutoring.days import FIELDS, LessonDays
 from backend_api.tutoring.lesson import Lesson, Status
 
 LESSONS = "tutoring_sessions"
@@ -39,12 +41,18 @@ class Filter(NamedTuple):
         wanted = {"teacherId": self.teacher_id, "studentId": self.student_id, "sessionStatus": self.status}
         return query | {name: value for name, value in wanted.items() if value is not None}
 
+    def matches(self, document: Document) -> bool:
+        """Whether a document of the time that is asked about is also otherwise what is asked for."""
+        wanted = {"teacherId": self.teacher_id, "studentId": self.student_id, "sessionStatus": self.status}
+        return all(value is None or document[name] == value for name, value in wanted.items())
+
 
 class LessonStore:
     """The collection `tutoring_sessions`."""
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, now: Callable[[], float]) -> None:
         self._lessons = mongo[LESSONS]
+        self._days = LessonDays(mongo, now)
 
     async def add(self, lesson: Lesson) -> None:
         await self._lessons.insert_one(_document(lesson))
@@ -67,6 +75,7 @@ class LessonStore:
             if after == before:
                 return before
             after = after.with_(rev=before.rev + 1)
+            await self._days.mark(before.began_or_sent_at, after.began_or_sent_at)
             guarded = {"_id": lesson_id, "rev": before.rev}
             if (await self._lessons.replace_one(guarded, _document(after))).matched_count:
                 return after
@@ -74,17 +83,18 @@ class LessonStore:
 
     async def find(self, wanted: Filter, *, limit: int, skip_after: tuple[float, str] | None = None) -> list[Lesson]:
         """Newest first; `skip_after` is (time, id) of the last one of the page before."""
-        query: Document = wanted.query()
-        if skip_after is not None:
-            query["at"] = {"$gte": query["at"]["$gte"], "$lte": at(skip_after[0])}
-        found = self._lessons.find(query).sort([("at", -1), ("_id", -1)]).limit(limit + MOST_AT_ONCE)
+        # A millisecond beyond the last one: it may have begun in the same moment as others.
+        end_at = wanted.end_at if skip_after is None else min(wanted.end_at, skip_after[0] + 0.001)
         page: list[Lesson] = []
-        async for document in found:
-            lesson = Lesson.model_validate(document)
-            if skip_after is None or (lesson.began_or_sent_at, lesson.id) < skip_after:
-                page.append(lesson)
-            if len(page) >= limit:
-                break
+        for low, high in backwards(wanted.start_at, end_at):
+            query = wanted._replace(start_at=low, end_at=high).query()
+            found = self._lessons.find(query).sort([("at", -1), ("_id", -1)]).limit(limit - len(page) + MOST_AT_ONCE)
+            async for document in found:
+                lesson = Lesson.model_validate(document)
+                if skip_after is None or (lesson.began_or_sent_at, lesson.id) < skip_after:
+                    page.append(lesson)
+                if len(page) >= limit:
+                    return page
         return page
 
     async def in_order(self, wanted: Filter) -> AsyncIterator[Lesson]:
@@ -97,8 +107,27 @@ class LessonStore:
 
     async def figures(self, wanted: Filter) -> AsyncIterator[Document]:
         """The few fields that statistics and statements need, of all of them in no order."""
-        async for document in self._lessons.find(wanted.query(), _FIGURES):
+        plan = await self._days.plan(wanted.start_at, wanted.end_at)
+        for document in plan.packed:
+            if wanted.matches(document):
+                yield document
+        for start_at, end_at in plan.rest:
+            async for document in self.raw_figures(wanted._replace(start_at=start_at, end_at=end_at)):
+                yield document
+
+    async def raw_figures(self, wanted: Filter) -> AsyncIterator[Document]:
+        """The same from the lessons themselves."""
+        async for document in self._lessons.find(wanted.query(), dict.fromkeys(FIELDS, 1)):
             yield document
+
+    async def pack(self) -> None:
+        """The job: packs the days that are over."""
+        found = await self._lessons.find({}, {"at": 1}).sort("at", 1).limit(1).to_list(1)
+        if found:
+            await self._days.pack(found[0]["at"].timestamp(), self._of_day)
+
+    async def _of_day(self, start_at: float, end_at: float) -> list[Document]:
+        return [document async for document in self.raw_figures(Filter(start_at, end_at))]
 
     async def active(self) -> list[Lesson]:
         found = await self._lessons.find({"sessionStatus": "active"}).to_list(None)
@@ -111,26 +140,10 @@ class LessonStore:
 
     async def totals(self, silent_since: float) -> tuple[int, int, int]:
         """How many lessons there are (about), how many are active, how many of these were silent since then."""
-        active = {"sessionStatus": "active"}
-        stale = active | {"lastActivityAt": {"$lt": at(silent_since)}}
-        counted = [await self._lessons.count_documents(query) for query in (active, stale)]
-        return await self._lessons.estimated_document_count(), counted[0], counted[1]
-
-
-_FIGURES: dict[str, Any] = dict.fromkeys(
-    [
-        "teacherId",
-        "teacherName",
-        "studentId",
-        "studentName",
-        "sessionStatus",
-        "durationSeconds",
-        "corrections.seconds",
-        "at",
-        "terms",
-    ],
-    1,
-)
+        found = self._lessons.find({"sessionStatus": "active"}, {"lastActivityAt": 1})
+        heard = [document["lastActivityAt"] async for document in found]
+        stale = sum(last is not None and last < at(silent_since) for last in heard)
+        return await self._lessons.estimated_document_count(), len(heard), stale
 
 
 def _document(lesson: Lesson) -> Document:

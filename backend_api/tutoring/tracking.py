@@ -7,6 +7,7 @@ import structlog
 from backend_api.sessions.documents import Record
 from backend_api.tutoring.evidence import Change, Watch
 from backend_api.tutoring.lesson import Claimed, Lesson, alive, ended, started, swept
+from backend_api.tutoring.months import Months
 from backend_api.tutoring.settings import LinkMaker
 from backend_api.tutoring.store import LessonStore
 
@@ -17,25 +18,38 @@ class Tracking:
     """What happens to a lesson after its link was sent."""
 
     def __init__(
-        self, store: LessonStore, watch: Watch, maker: LinkMaker, now: Callable[[], float], *, timeout_seconds: float
+        self,
+        store: LessonStore,
+        months: Months,
+        watch: Watch,
+        maker: LinkMaker,
+        now: Callable[[], float],
+        *,
+        timeout_seconds: float,
     ) -> None:
-        self._store, self._watch, self._maker, self._now = store, watch, maker, now
+        self._store, self._months, self._watch, self._maker, self._now = store, months, watch, maker, now
         self.timeout_seconds = timeout_seconds
 
     async def start(self, token: str, *, address: str) -> Lesson:
         """The lesson is on from the first call; the others change nothing. Conflict once it is over."""
-        now = self._now()
-        return await self._store.change(self._lesson_id(token), lambda lesson: started(lesson, now, address=address))
+        now, timeout = self._now(), self.timeout_seconds
+        return await self._store.change(
+            self._lesson_id(token), lambda lesson: started(lesson, now, address=address, timeout_seconds=timeout)
+        )
 
     async def beat(self, token: str) -> Lesson:
-        now = self._now()
-        return await self._store.change(self._lesson_id(token), lambda lesson: alive(lesson, now))
+        now, timeout = self._now(), self.timeout_seconds
+        return await self._store.change(
+            self._lesson_id(token), lambda lesson: alive(lesson, now, timeout_seconds=timeout)
+        )
 
     async def end(self, token: str, claimed: Claimed) -> Lesson:
         """Over now, by our clock."""
-        lesson_id, now = self._lesson_id(token), self._now()
+        lesson_id, now, timeout = self._lesson_id(token), self._now(), self.timeout_seconds
         look = await self._watch.look(lesson_id)
-        return await self._store.change(lesson_id, lambda lesson: ended(look(lesson), now, claimed))
+        return await self._store.change(
+            lesson_id, lambda lesson: ended(look(lesson), now, claimed, timeout_seconds=timeout)
+        )
 
     async def look(self, lesson_id: str) -> Lesson:
         """Brings the lesson up to what the sockets know, and ends it if it has been silent for too long."""
@@ -56,7 +70,9 @@ class Tracking:
         return over
 
     async def _settle(self, lesson_id: str, look: Change) -> Lesson:
-        now = self._now()
+        now, lesson = self._now(), await self._store.get(lesson_id)
+        if lesson.status != "active" and await self._months.is_closed(lesson):
+            return lesson  # A report that comes even later than the closing of its month changes no bill.
         return await self._store.change(
             lesson_id, lambda lesson: swept(look(lesson), now, timeout_seconds=self.timeout_seconds)
         )

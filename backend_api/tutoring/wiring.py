@@ -24,6 +24,7 @@ SWEEP_SECONDS = 20.0
 """It also brings presence up to date for those who look; a lesson costs it one read, and a write while it is on."""
 DELIVERY_SECONDS = 2.0
 CLOSING_SECONDS = 900.0
+PACKING_SECONDS = 60.0
 INDEXES: Sequence[Index] = (*people.INDEXES, *store.INDEXES, *months.INDEXES)
 
 
@@ -46,12 +47,14 @@ def build(settings: Root, mongo: Mongo, now: Callable[[], float]) -> Tutoring:
     )
     public_url = backend.public_url or f"http://{backend.host}:{backend.port}"
     maker = LinkMaker(link_secrets(settings.internal.keys().values()), public_url)
-    lessons, register = LessonStore(mongo), People(mongo)
-    watch = Watch(SessionStore(mongo, nodes.leases, now), nodes, now)
+    lessons, register = LessonStore(mongo, now), People(mongo)
+    sessions = SessionStore(mongo, nodes.leases, now)
+    watch = Watch(sessions, nodes, now, timeout_seconds=rules.timeout_seconds)
     outbound = Deliveries(lessons, notifier(settings), maker)
-    tracking = Tracking(lessons, watch, maker, now, timeout_seconds=rules.timeout_seconds)
     statements = Months(mongo, lessons, backend.timezone, now)
-    services = (lessons, register, rules, tracking, statements, Links(lessons, register, outbound, maker, rules), maker)
+    tracking = Tracking(lessons, statements, watch, maker, now, timeout_seconds=rules.timeout_seconds)
+    links = Links(lessons, register, outbound, maker, rules)
+    services = (lessons, register, rules, tracking, statements, links, maker, sessions)
 
     async def send_due() -> None:
         await outbound.send_due(now())
@@ -63,6 +66,7 @@ def build(settings: Root, mongo: Mongo, now: Callable[[], float]) -> Tutoring:
         Job("tutoring-deliveries", DELIVERY_SECONDS, send_due),
         Job("tutoring-sweep", SWEEP_SECONDS, sweep),
         Job("tutoring-months", CLOSING_SECONDS, statements.close_due),
+        Job("tutoring-days", PACKING_SECONDS, lessons.pack),
     )
     return Tutoring(tracking, services, jobs)
 

@@ -10,8 +10,11 @@ from backend_api.contract.session_tokens import SessionClaims
 from backend_api.contract.sessions import DELIBERATE, LEFT, TIMINGS, IntervalReport, Quality, Reason
 from backend_api.contract.wire import at as moment
 
-REMEMBER_SECONDS = 3600.0
+REMEMBER_SECONDS = 24 * 3600.0
 """How long the end of a session is remembered here, to tell a resumption from a new session."""
+REMEMBER_AT_LEAST_SECONDS = 3600.0
+REMEMBER_MOST = 100_000
+"""With more ends than this, those are forgotten sooner that nobody comes back to any more, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Intervals:
     _open: dict[str, Open] = field(default_factory=dict)
     _sockets_of: dict[str, set[str]] = field(default_factory=dict)
     _ends: dict[str, _End] = field(default_factory=dict)
+    _unreported: set[str] = field(default_factory=set)
 
     def may_resume(self, session: SessionClaims, now: float) -> bool:
         """Whether a socket that shows this session's token goes on with it, as far as this node can know."""
@@ -77,6 +81,7 @@ class Intervals:
             del self._sockets_of[session_id]
         known = self._ends.get(session_id)
         if known is None or known.reason not in DELIBERATE:
+            self._ends.pop(session_id, None)
             self._ends[session_id] = _End(end_at, reason)
         return self._report(self._newer(interval, now), end_at, closed=reason)
 
@@ -90,6 +95,14 @@ class Intervals:
         stalls, reconnects = known.buffering + more.buffering, known.reconnects + more.reconnects
         quality = Quality(buffering=stalls, reconnects=reconnects, bitrate=bitrate)
         self._open[socket] = replace(interval, quality=quality)
+        self._unreported.add(socket)
+
+    def news(self, now: float) -> list[IntervalReport]:
+        """The open intervals whose quality changed since the last time: a stall is seen while one listens on."""
+        changed, self._unreported = self._unreported & self._open.keys(), set()
+        for socket in changed:
+            self._open[socket] = self._newer(self._open[socket], now)
+        return [self._report(self._open[socket], now) for socket in sorted(changed)]
 
     def again(self, now: float) -> list[IntervalReport]:
         """Every open interval, for a backend that had taken this node for dead."""
@@ -125,9 +138,13 @@ class Intervals:
 
     def forget(self, now: float) -> None:
         """Drop what no client can come back to."""
-        old = [session_id for session_id, end in self._ends.items() if now - end.at > REMEMBER_SECONDS]
-        for session_id in old:
+        spare = len(self._ends) - REMEMBER_MOST
+        for session_id, end in list(self._ends.items()):
+            kept_seconds = REMEMBER_AT_LEAST_SECONDS if spare > 0 else REMEMBER_SECONDS
+            if now - end.at <= kept_seconds:
+                return  # They are in the order of their ends, give or take seconds.
             del self._ends[session_id]
+            spare -= 1
 
     def __len__(self) -> int:
         return len(self._open)

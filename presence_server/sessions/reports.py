@@ -53,6 +53,11 @@ class SessionReports:
         self._filing = asyncio.Lock()
         self._beaten_at = clock.now()
 
+    @property
+    def unfiled(self) -> int:
+        """How many reports wait to be filed: for moments, or as long as the outbox refuses."""
+        return len(self._waiting)
+
     def add(self, report: IntervalReport) -> Awaitable[None]:
         """File a report; what is returned is done when it is on the disk."""
         self._waiting[report.interval_id] = report

@@ -23,7 +23,7 @@ from presence_server.door import FrontDoor
 from presence_server.engine import Engine
 from presence_server.errors import ConnectionRefused
 from presence_server.expiries import Expiries
-from presence_server.limits import AddressBook, Pace, TokenBucket
+from presence_server.limits import AddressBook, Pace
 from presence_server.rooms import CountChange, RoomCounter
 from presence_server.sessions.intervals import Intervals
 from presence_server.sessions.reports import SessionReports
@@ -34,7 +34,6 @@ SESSION_EVENT = "session"
 DURABLE_SECONDS = 10.0
 """A start that is not on the disk by then is refused."""
 
-_EVENTS_PER_SECOND, _EVENTS_AT_ONCE = 2.0, 20.0
 _CLEAN = frozenset({"client disconnect", "server disconnect"})
 _SILENT = "ping timeout"
 
@@ -87,7 +86,6 @@ class _Socket(NamedTuple):
     is_guest: bool
     wanted: Wanted
     details: dict[str, str]
-    bucket: TokenBucket
 
 
 class SessionSockets:
@@ -95,7 +93,7 @@ class SessionSockets:
 
     def __init__(self, kind: SessionKind, admit: Admit, floor: Floor) -> None:
         self.namespace = f"/{kind}"
-        self._kind = kind
+        self.kind = kind
         self._admit = admit
         self._floor = floor
         self._expiries = Expiries()
@@ -108,6 +106,9 @@ class SessionSockets:
         connection = self._floor.engine.connection_of(sid, self.namespace)
         if self._floor.door.is_beyond(connection):
             raise ConnectionRefused("too_many_sockets", "Too many connections from this address.")
+        # Every connect may be a record: whoever joins and leaves in a loop pays as for any event.
+        if self._pace(connection) is not Pace.OK:
+            raise ConnectionRefused("slow_down", "Too many events; wait a moment.")
         wanted = self._admit(auth, connection)
         if not isinstance(wanted, Wanted):
             return self._connect_later(sid, connection, agent, wanted)
@@ -125,8 +126,7 @@ class SessionSockets:
             raise ConnectionRefused("too_many_sockets", "Too many guests' sessions from this address.")
         details = {**wanted.details, "address": address[:64], **self._floor.door.place(connection).facts()}
         details |= {"user_agent": agent[:512]} if agent else {}
-        bucket = TokenBucket(_EVENTS_AT_ONCE, self._floor.clock.now())
-        self._sockets[sid] = _Socket(connection, address, is_guest, wanted, details, bucket)
+        self._sockets[sid] = _Socket(connection, address, is_guest, wanted, details)
         if wanted.claims is not None:
             self._expiries.add(sid, wanted.claims.exp_at)
         self._count_in(self._sockets[sid])
@@ -152,15 +152,22 @@ class SessionSockets:
             self._floor.reports.add(report)
 
     async def end(self, sid: str, reason: Reason) -> Ack:
-        """The client ends the session, on all its sockets; acknowledged when that is on the disk."""
-        session = self._floor.intervals.session_of(sid)
+        """The client ends the session; acknowledged when that is on the disk.
+
+        Other sockets that carry it, as those of a duplicated tab, go on with a session of their own.
+        """
+        socket, session = self._sockets.get(sid), self._floor.intervals.session_of(sid)
+        if socket is not None and self._pace(socket.connection) is not Pace.OK:
+            return _SLOW_DOWN
         if session is None:
             return _refusal("bad_request", "There is no session to end.")
         now, durable = self._floor.clock.now(), None
-        for socket in sorted(self._floor.intervals.sockets(session.session_id)):
-            report = self._floor.intervals.close(socket, reason, now, now)
+        for carrier in sorted(self._floor.intervals.sockets(session.session_id)):
+            report = self._floor.intervals.close(carrier, reason, now, now)
             if report is not None:
                 durable = self._floor.reports.add(report)
+            if carrier != sid and carrier in self._sockets and self._sockets[carrier].wanted.session_id is None:
+                self._carry(carrier, self._fresh(self._sockets[carrier].wanted), resumed=False)
         self._count_out(sid)
         if durable is not None:
             await durable
@@ -169,8 +176,8 @@ class SessionSockets:
     def quality(self, sid: str, *arguments: object) -> Ack:
         """What playing was like since the last time."""
         socket = self._sockets.get(sid)
-        if socket is None or self._pace(sid, socket) is not Pace.OK:
-            return _refusal("slow_down", "Too many events; wait a moment.")
+        if socket is None or self._pace(socket.connection) is not Pace.OK:
+            return _SLOW_DOWN
         try:
             self._floor.intervals.add_quality(sid, Quality.model_validate(*arguments[:1]))
         except (ValidationError, TypeError):
@@ -217,12 +224,12 @@ class SessionSockets:
 
     def _is_theirs(self, known: SessionClaims, wanted: Wanted) -> bool:
         """A guest with a token may go on as whoever the token names; a user only as themselves."""
-        same = known.kind == self._kind and known.target == wanted.target
+        same = known.kind == self.kind and known.target == wanted.target
         return same and (wanted.claims is None or known.subject == wanted.subject)
 
     def _fresh(self, wanted: Wanted) -> SessionClaims:
         session_id = wanted.session_id or token_urlsafe(16)
-        return SessionClaims(self._kind, session_id, self._floor.clock.now(), wanted.subject, wanted.target)
+        return SessionClaims(self.kind, session_id, self._floor.clock.now(), wanted.subject, wanted.target)
 
     def _carry(self, sid: str, session: SessionClaims, *, resumed: bool) -> None:
         socket, floor = self._sockets[sid], self._floor
@@ -237,7 +244,7 @@ class SessionSockets:
         try:
             await asyncio.wait_for(durable, DURABLE_SECONDS)
         except TimeoutError:
-            log.error("session_not_durable", kind=self._kind)
+            log.error("session_not_durable", kind=self.kind)
             self._floor.engine.disconnect(sid, self.namespace)
             return
         answer = {
@@ -262,10 +269,10 @@ class SessionSockets:
             if change is not None:
                 self._floor.changed(change)
 
-    def _pace(self, sid: str, socket: _Socket) -> Pace:
-        pace = socket.bucket.take(_EVENTS_PER_SECOND, _EVENTS_AT_ONCE, self._floor.clock.now())
+    def _pace(self, connection: str) -> Pace:
+        pace = self._floor.door.pace(connection)
         if pace is Pace.FLOOD:
-            self._floor.engine.disconnect(sid, self.namespace)
+            self._floor.engine.expel(connection)
         return pace
 
 
@@ -273,6 +280,9 @@ def _who(session: SessionClaims) -> dict[str, str]:
     """A resumed session stays its owner's, whoever holds the token."""
     ids = {"user_id": session.user_id, "listener_id": session.listener_id}
     return {name: value for name, value in ids.items() if value is not None}
+
+
+_SLOW_DOWN: Ack = {"ok": False, "error": {"code": "slow_down", "message": "Too many events; wait a moment."}}
 
 
 def _refusal(code: str, message: str) -> Ack:

@@ -1,6 +1,7 @@
 """The part of this program that carries sessions, put together: from the socket to the backend's record of it."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,6 +31,9 @@ from presence_server.sessions.sessions import Floor, SessionSockets
 SENDS_PER_SECOND = 100.0
 """Reports of sessions are small and have a queue of their own: viewer history never delays them."""
 
+NEWS_SECONDS = 15
+"""How soon the quality of a session that goes on is reported."""
+
 
 class Carrying:
     """The namespaces of sessions and what they report through."""
@@ -38,8 +42,8 @@ class Carrying:
         self._settings = settings
         self._clock = clock
         self._intervals = Intervals(settings.presence.node or folder.node(), clock.boot)
-        self._outbox = outbox
-        self._courier = Courier(outbox, client.post_report, SENDS_PER_SECOND)
+        self.outbox = outbox
+        self.courier = Courier(outbox, client.post_report, SENDS_PER_SECOND)
         journal = Journal(folder.path / "intervals.log")
         self.reports = SessionReports(self._intervals, clock, journal, outbox, client.post_report)
         self.namespaces: list[SessionSockets] = []
@@ -74,7 +78,7 @@ class Carrying:
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs beside: filing, sending, the lease, what falls due."""
-        return [self.reports.run(), self._courier.run(), self.reports.beat_for_ever(), self._tick()]
+        return [self.reports.run(), self.courier.run(), self.reports.beat_for_ever(), self._tick()]
 
     def drain(self) -> None:
         """It is the server that closes from here on."""
@@ -87,19 +91,22 @@ class Carrying:
 
     async def send(self) -> None:
         """An attempt to bring them to the backend, and a last lease."""
-        await self._courier.empty()
+        await self.courier.empty()
         await self.reports.beat()
 
     async def check(self) -> str | None:
         """For readiness: why sessions cannot be kept."""
-        return self._outbox.trouble
+        return self.outbox.trouble
 
     def __len__(self) -> int:
         return len(self._intervals)
 
     async def _tick(self) -> None:
-        while True:
+        for second in itertools.count(1):
             await asyncio.sleep(1)
+            if second % NEWS_SECONDS == 0:
+                for report in self._intervals.news(self._clock.now()):
+                    self.reports.add(report)
             for namespace in self.namespaces:
                 namespace.tick()
             if self._teller is not None:

@@ -93,11 +93,12 @@ class School(NamedTuple):
 async def student(school: School, name: str, seed: int) -> None:
     """Lesson after lesson."""
     dice = random.Random(2_000 + seed)  # noqa: S311 - nobody's secret
+    await asyncio.sleep(3.0 * seed)
     while True:
-        await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
         with contextlib.suppress(SocketIOError, aiohttp.ClientError, OSError, TimeoutError):
             await school.register()
             await school.hold_lesson(name, dice)
+        await asyncio.sleep(dice.uniform(*PAUSE_SECONDS))
 
 
 async def learner(school: School, name: str, seed: int) -> None:

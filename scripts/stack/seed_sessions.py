@@ -11,7 +11,7 @@ from scripts.stack.demo_school import LEARNERS, PACKAGE, STUDENTS
 from scripts.stack.links import DEMO_CHANNEL, DEMO_TEACHER
 from scripts.stack.seed_data import DAY_SECONDS, HOUR_SECONDS, country_of, moment
 
-CHANNELS = {DEMO_CHANNEL: ("Harbour Radio", 45), "jazz-fm": ("Jazz FM", 60)}
+CHANNELS = {DEMO_CHANNEL: ("Harbour Radio", 30), "jazz-fm": ("Jazz FM", 24)}
 """Their names, and about how many sessions a day has."""
 AGENTS = {
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148": 38,
@@ -114,14 +114,15 @@ def _held(dice: random.Random, lesson: Lesson, now: float) -> Lesson:
     end_at = begin_at + dice.triangular(25, 95, 58) * 60
     if fate < 0.06 or begin_at > now:
         return cancelled(lesson) if fate < 0.03 else lesson
-    lesson = started(lesson, begin_at, address="192.0.2.2")
+    lesson = started(lesson, begin_at, address="192.0.2.2", timeout_seconds=SECONDS_OF_TIMEOUT)
     for at in range(int(begin_at) + 60, int(min(end_at, now)), 60):
-        lesson = alive(lesson, at)
+        lesson = alive(lesson, at, timeout_seconds=SECONDS_OF_TIMEOUT)
     if end_at > now:
         return lesson
     if fate < 0.13:
         return swept(lesson, min(now, end_at + SECONDS_OF_TIMEOUT + 60), timeout_seconds=SECONDS_OF_TIMEOUT)
-    return ended(lesson, end_at, Claimed("pageClose" if fate < 0.25 else "button"))
+    claimed = Claimed("pageClose" if fate < 0.25 else "button")
+    return ended(lesson, end_at, claimed, timeout_seconds=SECONDS_OF_TIMEOUT)
 
 
 def _interval(kind: str, name: str, start_at: float, seconds: float) -> dict[str, Any]:

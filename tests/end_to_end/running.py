@@ -188,6 +188,13 @@ class Programs:
             assert answer.status == 200, body
             return body["data"]
 
+    async def post(self, path: str, body: object) -> dict[str, object]:
+        """The `data` of what a guest posts."""
+        async with self._http.post(self.backend + path, json=body) as answer:
+            said = await answer.json()
+            assert answer.status in (200, 201), said
+            return said["data"]
+
     def _keep(self, child: Child) -> None:
         self.children[child.name] = child
 

@@ -84,6 +84,21 @@ async def test_a_reload_within_the_grace_stays_one_session(programs):
     await late.leave()
 
 
+async def test_a_session_that_was_ended_over_http_counts_what_a_socket_plays_with_its_token(programs):
+    """Presence cannot know of the end: what is played is counted all the same, once."""
+    await programs.start("backend_api")
+    await programs.start("presence_server")
+    started = await programs.post("/listening-sessions", {"channelId": "c1", "listenerId": "l1"})
+    await programs.post(f"/listening-sessions/{started['id']}/end", {"sessionToken": started["sessionToken"]})
+    listener = Listener(sessionToken=started["sessionToken"])
+    await listener.play(programs.presence)
+    await asyncio.sleep(3)
+    await listener.stop()
+    data = await until(programs, TIME, lambda data: data["totalSeconds"] >= 2 and data["activeSessions"] == 0)
+    assert data["totalSeconds"] <= 6
+    await listener.leave()
+
+
 async def test_a_killed_presence_server_ends_nobody_and_resumes_by_token(programs):
     """Killed outright, a new start, the client back with its token: one session, and only the gap may be missing."""
     await programs.start("backend_api")

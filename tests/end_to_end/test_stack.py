@@ -119,3 +119,20 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_the_demo_shows_life_in_every_page_of_sessions(start_stack):
+    """Within a minute: somebody listens, a lesson is on, a learner studies."""
+    stack = start_stack("--demo").wait_ready()
+    looks = {
+        "/analytics/channels/demo/listening-time?period=today": lambda data: (
+            data["activeSessions"] and data["totalSeconds"]
+        ),
+        "/api/admin/teacher-sessions?status=active": lambda data: data["sessions"],
+        "/api/study-sessions/daily?userId=demo-learner": lambda data: data["days"] and data["days"][-1]["seconds"],
+    }
+    deadline = time.monotonic() + 90
+    for path, is_alive in looks.items():
+        while not is_alive((answer := stack.call("GET", path))[1]["data"]):
+            assert time.monotonic() < deadline, (path, answer)
+            time.sleep(0.5)

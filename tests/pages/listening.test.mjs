@@ -67,10 +67,10 @@ test('a socket carries the session, and a stop is acknowledged', async () => {
 });
 
 test('a page that was reloaded shows the token of the page before, an old one is not shown', async () => {
-  stored.set('presence.listening.c1', JSON.stringify({ token: 'before', at: Date.now() - 5_000 }));
+  stored.set('presence.listening.c1', JSON.stringify({ id: 'b1', token: 'before', at: Date.now() - 5_000 }));
   startListeningSession({ io, url: 'p', channelId: 'c1' });
   assert.equal((await socket.shown()).sessionToken, 'before');
-  stored.set('presence.listening.c2', JSON.stringify({ token: 'old', at: Date.now() - 200_000 }));
+  stored.set('presence.listening.c2', JSON.stringify({ id: 'o1', token: 'old', at: Date.now() - 200_000 }));
   startListeningSession({ io, url: 'p', channelId: 'c2' });
   assert.equal((await socket.shown()).sessionToken, undefined);
 });
@@ -103,6 +103,44 @@ test('a session that ended meanwhile is followed by a new one', async () => {
   mock.timers.tick(0);
   await settled();
   assert.deepEqual(began, ['h1', 'h2']);
+});
+
+test('over HTTP a page that was reloaded goes on with its session, or begins one where that is over', async () => {
+  for (const [status, wanted] of [[200, ['b1']], [409, ['h1']]]) {
+    calls = [];
+    stored.set('presence.listening.c1', JSON.stringify({ id: 'b1', token: 'before', at: Date.now() - 5_000 }));
+    answers.push(answer(status, { startTime: '2026-11-21T09:59:00Z' }));
+    const began = [];
+    const handle = startListeningSession({ backendUrl: 'b', channelId: 'c1', onSession: ({ sessionId }) => began.push(sessionId) });
+    await settled();
+    mock.timers.tick(0);
+    await settled();
+    assert.deepEqual(calls[0], ['PATCH', 'b/listening-sessions/b1', { sessionToken: 'before' }]);
+    assert.deepEqual(began, wanted);
+    await endListeningSession(handle);
+  }
+});
+
+test('the close of a page over HTTP may be a reload, and says so', async () => {
+  const closed = [];
+  globalThis.addEventListener = (event, handler) => event === 'pagehide' && closed.push(handler);
+  startListeningSession({ backendUrl: 'b', channelId: 'c1' });
+  await settled();
+  closed[0]({ persisted: false });
+  delete globalThis.addEventListener;
+  const [[url, blob]] = beacons;
+  assert.equal(url, 'b/listening-sessions/h1/end');
+  assert.deepEqual(JSON.parse(await blob.text()), { reason: 'pageClose', sessionToken: 'token-h1' });
+});
+
+test('a socket that comes back after a night shows no token', async () => {
+  startListeningSession({ io, url: 'p', backendUrl: 'b', channelId: 'c1' });
+  socket.connected = true;
+  socket.hears('session', SOCKET_SESSION);
+  mock.timers.tick(100_000);
+  assert.equal((await socket.shown()).sessionToken, 'token-s1');
+  mock.timers.setTime(Date.now() + 8 * 3_600_000);
+  assert.equal((await socket.shown()).sessionToken, undefined);
 });
 
 test('over HTTP the end is a beacon with the token', async () => {

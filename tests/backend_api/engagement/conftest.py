@@ -16,8 +16,14 @@ from tests.backend_api.engagement.house import House
 
 
 @pytest.fixture
-async def house(open_mongo, clock):
-    return await House(open_mongo(), clock).start(a=["t1", "t2"], b=["t3"])
+def driver():
+    """What stores run on; the suites of the stores say both."""
+    return "pymongo"
+
+
+@pytest.fixture
+async def house(open_mongo, clock, driver):
+    return await House(open_mongo(driver=driver), clock).start(a=["t1", "t2"], b=["t3"])
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from datetime import UTC, date
 
 import pytest
 
-from backend_api.engagement.limits import AddressLimits
 from backend_api.engagement.periods import Calendar
 from backend_api.engagement.privacy import is_bot, keyed_hash, network_of, truncated
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.settings import EngagementSettings
+from backend_api.service.limits import AddressLimits
 
 NOW = 1_795_257_000.0
 

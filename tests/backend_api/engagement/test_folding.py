@@ -15,6 +15,11 @@ from tests.backend_api.engagement.house import House
 HOUR = 3_600
 
 
+@pytest.fixture(params=["pymongo", "motor"])
+def driver(request):
+    return request.param
+
+
 async def open_buckets(house, track="t1"):
     return sorted((await house.mongo["tracks"].find_one({"_id": track})).get("open", {}))
 
@@ -77,7 +82,7 @@ async def test_of_a_busy_hour_only_the_slices_that_changed_are_read_again(house,
     read = []
     between = house.raw.between
 
-    async def watched(tracks, start_at, end_at, limit):
+    async def watched(tracks, start_at, end_at, limit=0):
         read.append(round(end_at - start_at))
         return await between(tracks, start_at, end_at, limit)
 

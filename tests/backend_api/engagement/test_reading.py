@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backend_api.contract.events import TimeRange
 from backend_api.db import Mongo
+from backend_api.engagement import reading as reading_module
 from backend_api.engagement.analytics import growth
 from backend_api.engagement.dashboards import Dashboards
 from backend_api.engagement.documents import RAW
@@ -35,10 +36,15 @@ class Watched:
     """Stands for Mongo and remembers what is asked of the raw events."""
 
     def __init__(self, mongo):
-        self._mongo, self.queries, self.documents = mongo, [], 0
+        self._mongo, self.queries = mongo, []
 
     def __getitem__(self, name):
         return _Collection(self, self._mongo[name]) if name in RAW else self._mongo[name]
+
+    async def examined(self):
+        """How many raw events each of the queries looked at, by the database's own account."""
+        plans = [await collection.find(query).explain() for collection, query in self.queries]
+        return [plan["executionStats"]["totalDocsExamined"] for plan in plans]
 
 
 class _Collection:
@@ -46,7 +52,7 @@ class _Collection:
         self._owner, self._collection = owner, collection
 
     def find(self, query, *rest):
-        self._owner.queries.append(query)
+        self._owner.queries.append((self._collection, query))
         return self._collection.find(query, *rest)
 
 
@@ -63,7 +69,7 @@ async def test_a_day_ago_is_a_day_ago_to_the_millisecond(house, clock, event):
 
 @pytest.mark.parametrize("time_range", get_args(TimeRange))
 async def test_of_raw_events_only_the_edge_hour_is_read(house, clock, event, make_house, time_range):
-    """Every query of raw events lies within one hour; a lively history changes nothing about that."""
+    """Every query of raw events lies within one hour, and looks at what is there and nothing else."""
     await house.send(*[event("play", eventId=f"e{n}", ago=n * 7 * HOUR, playId=f"p{n}") for n in range(200)])
     await house.send(event("play", eventId="edge", ago=DAY - 60, playId="edge"))
     await house.fold()
@@ -72,11 +78,28 @@ async def test_of_raw_events_only_the_edge_hour_is_read(house, clock, event, mak
     for subject in (of_track("t1"), of_artist("a"), EVERYBODY):
         await reading(other).dashboards.analytics(subject, time_range, "plays")
     await reading(other).dashboards.dashboard("a", time_range)
-    for query in watched.queries:
+    assert all(number <= 2 for number in await watched.examined())
+    for _, query in watched.queries:
         if "play" not in query:
             assert (query["timestamp"]["$lt"] - query["timestamp"]["$gte"]).total_seconds() <= HOUR + 1_200
     if time_range == "all":
         assert watched.queries == []
+
+
+@pytest.mark.parametrize("many", [3, 4_000])
+async def test_an_edge_hour_in_which_much_has_happened_is_read_track_by_track(house, clock, event, monkeypatch, many):
+    """Ends and other artists' events count for nothing, however many there are."""
+    monkeypatch.setattr(reading_module, "MANY_EVENTS", many)
+    monkeypatch.setattr(reading_module, "FEW_TRACKS", 0)
+    clock.at = NOW
+    for number in range(4):
+        play = event("play", eventId=f"p{number}", playId=f"p{number}", ago=DAY - 100)
+        await house.send(play, event("playEnd", eventId=f"e{number}", playId=f"p{number}", ago=DAY - 200))
+    await house.send(event("play", "t3", eventId="other", ago=DAY - 100))
+    await house.fold()
+    found = await reading(house).dashboards.analytics(of_artist("a"), "24h", "plays")
+    assert (found.total_plays, found.avg_duration) == (4, 90.0)
+    assert (await reading(house).dashboards.analytics(EVERYBODY, "24h", "plays")).total_plays == 5
 
 
 async def test_growth_compares_with_the_same_time_before(house, clock, event):

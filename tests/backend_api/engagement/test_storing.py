@@ -17,6 +17,11 @@ GUEST = Sender(user_id=None, is_trusted=False, has_consent=True, is_bot=False)
 BOT = Sender(user_id=None, is_trusted=False, has_consent=True, is_bot=True)
 
 
+@pytest.fixture(params=["pymongo", "motor"])
+def driver(request):
+    return request.param
+
+
 async def daily(house, subject="t1", family=TRACK_STATS, collection="daily_stats"):
     return await house.mongo[collection].find_one({family.key: subject})
 

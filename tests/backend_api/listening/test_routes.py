@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from backend_api.contract.wire import at, rfc3339
 from tests.backend_api.listening.conftest import INTERNAL, reported
 
 TIME = "/analytics/channels/c1/listening-time?period="
@@ -38,6 +39,64 @@ async def test_a_guest_starts_beats_and_ends_with_the_token(api, clock):
     )  # fmt: skip
     status, problem = await api("PATCH", path, {"sessionToken": token}, headers=GUEST)
     assert (status, problem["session"]["id"]) == (409, session["id"])
+
+
+@pytest.mark.parametrize("odd", ["-1", '"x"', "1e400", "null", "{}"])
+async def test_what_a_page_believes_never_keeps_a_session_on(api, clock, odd):
+    """A beacon's odd number is passed over, its end counts."""
+    session = await started(api)
+    clock.at += 100
+    text = f'{{"sessionToken": "{session["sessionToken"]}", "durationSeconds": {odd}}}'
+    ended = await api.data("POST", f"/listening-sessions/{session['id']}/end", headers=GUEST, text=text)
+    assert (ended["status"], ended["durationSeconds"]) == ("completed", 100)
+
+
+async def test_the_list_has_the_rows_of_the_table(api, clock):
+    """Also those that began before the range and reach into it; the counted seconds are the total's, page by page."""
+    start, stays = clock() - 3_600, [(0, 600, "a"), (300, 1_500, "a"), (900, 2_000, "b"), (1_900, 2_400, "b")]
+    for number, (begin, end, who) in enumerate(stays):
+        await api.report(reported(f"s{number}", start + begin, start + end, reason="stop", userId=who))
+    await api.report(reported("old", start - 900, start - 400, reason="stop", userId="a"))
+    first, last = (rfc3339(at(start + moment)) for moment in (500, 2_300))
+    rows, cursor = [], ""
+    while cursor is not None:
+        path = f"/listening-sessions?channelId=c1&from={first}&to={last}&limit=2{cursor and f'&cursor={cursor}'}"
+        page = await api.data("GET", path)
+        rows += [(one["id"], one["countedSeconds"]) for one in page["sessions"]]
+        cursor = page["nextCursor"]
+    text = await api.data("GET", f"/listening-sessions.csv?channelId=c1&from={first}&to={last}")
+    table = [(row["id"], int(row["countedSeconds"])) for row in csv.DictReader(io.StringIO(text))]
+    assert rows == table[::-1] == [("s3", 300), ("s2", 1_100), ("s1", 900), ("s0", 100)]
+    report = await api.data("GET", f"/analytics/channels/c1/listeners?from={first}&to={last}")
+    assert sum(seconds for _, seconds in rows) == report["totalSeconds"] == 2_400
+
+
+async def test_completed_ends_a_session_once(api, clock):
+    """On one that is over it is a conflict, with the record."""
+    session = await started(api)
+    path = f"/listening-sessions/{session['id']}"
+    body = {"sessionToken": session["sessionToken"], "status": "completed"}
+    clock.at += 60
+    assert (await api.data("PATCH", path, body, headers=GUEST))["durationSeconds"] == 60
+    status, problem = await api("PATCH", path, body, headers=GUEST)
+    assert (status, problem["session"]["durationSeconds"]) == (409, 60)
+
+
+async def test_over_http_a_reload_goes_on_with_its_session(api, clock):
+    """A page that closes may be back within fifteen seconds; after that it is a new one."""
+    session = await started(api)
+    path, token = f"/listening-sessions/{session['id']}", {"sessionToken": session["sessionToken"]}
+    closing = json.dumps(token | {"reason": "pageClose"})
+    clock.at += 60
+    await api.data("POST", f"{path}/end", headers=GUEST, text=closing)
+    clock.at += 10
+    assert (await api.data("PATCH", path, token, headers=GUEST))["status"] == "active"
+    clock.at += 30
+    await api.data("POST", f"{path}/end", headers=GUEST, text=closing)
+    clock.at += 20
+    await api.lease()
+    status, problem = await api("PATCH", path, token, headers=GUEST)
+    assert (status, problem["session"]["status"], problem["session"]["durationSeconds"]) == (409, "completed", 100)
 
 
 async def test_silence_is_a_timeout_at_the_last_beat(api, clock):
@@ -157,7 +216,7 @@ async def test_pages_follow_each_other_without_gaps(api, clock):
 
 
 async def test_guests_are_limited_by_address(api):
-    """Sixty starts a minute; then 429 with Retry-After, and users are not concerned."""
+    """Sixty starts a minute; then 429 with Retry-After. A user has a share of their own, as large."""
     for _ in range(60):
         await started(api)
     status, _ = await api("POST", "/listening-sessions", START, headers=GUEST)

@@ -2,18 +2,20 @@
 
 import random
 import time
+from functools import partial
 
 import pytest
 
 from backend_api.contract.sessions import Quality
 from backend_api.db import Document
+from backend_api.listening import lists
 from backend_api.listening.channels import Channels
 from backend_api.listening.rollups import DAY_SECONDS, INDEXES, MARKS, Rollups
 from backend_api.listening.source import Source
 from backend_api.listening.station import Station
 from backend_api.nodes.store import NodeStore
 from backend_api.sessions.documents import HISTORY
-from backend_api.sessions.documents import INDEXES as SESSION_INDEXES
+from backend_api.sessions.documents import indexes as session_indexes
 from backend_api.sessions.ranges import Range, period_range
 from backend_api.sessions.store import SessionStore
 
@@ -40,13 +42,13 @@ def ended(number: int, start: float, seconds: int, dice: random.Random) -> Docum
 async def station(open_mongo, clock):
     """A year of ten channels, its days rolled up."""
     mongo, dice = open_mongo(), random.Random(1)
-    await mongo.ensure([*SESSION_INDEXES, *INDEXES])
+    await mongo.ensure([*session_indexes(730 * 86_400, embedded=True), *INDEXES])
     begin = clock() - DAYS * DAY_SECONDS
     starts = (begin + n * DAYS * DAY_SECONDS / SESSIONS for n in range(SESSIONS))
     documents = [ended(n, start, dice.randrange(30, 7_200), dice) for n, start in enumerate(starts)]
     for at in range(0, SESSIONS, 5_000):
         await mongo[HISTORY].insert_many(documents[at : at + 5_000], ordered=False)
-    rollups = Rollups(mongo, clock)
+    rollups = Rollups(mongo, 730 * DAY_SECONDS, clock)
     source = Source(SessionStore(mongo, NodeStore(mongo, clock).leases, clock))
     days = range(int(begin // DAY_SECONDS), int(clock() // DAY_SECONDS) + 1)
     marks = [{"_id": f"c1|{day}", "channel": "c1", "day": day, "by": "x"} for day in days]
@@ -72,10 +74,15 @@ async def test_reports_answer_in_well_under_a_second(station, clock):
     now = clock()
     zone = period_range("today", now, await station.zone("c1", "UTC")).zone
     month = Range(int(now) - 30 * DAY_SECONDS, int(now), zone)
+    year = Range(int(now) - 365 * DAY_SECONDS, int(now), zone)
+    shown = partial(lists.page, station.source, "channel", "c1")
     took = {
         "month": await seconds_of(lambda: station.listening_time("c1", "month", "UTC", now)),
         "all time": await seconds_of(lambda: station.listening_time("c1", "all_time", "UTC", now)),
         "listeners, 30 days": await seconds_of(lambda: station.listeners("c1", month)),
+        "listeners, a year": await seconds_of(lambda: station.listeners("c1", year)),
+        "list of 20, a year": await seconds_of(lambda: shown(year, "all", 20, None)),
+        "list of 500, a year": await seconds_of(lambda: shown(year, "all", 500, None)),
     }
     print(", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in took.items()))
     assert max(took.values()) < 1.0, took

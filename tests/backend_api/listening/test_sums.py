@@ -13,8 +13,9 @@ from backend_api.listening.rollups import INDEXES, Rollups
 from backend_api.listening.rows import Row, counted
 from backend_api.listening.source import Source
 from backend_api.nodes.store import NodeStore
-from backend_api.sessions.documents import INDEXES as SESSION_INDEXES
+from backend_api.sessions.documents import indexes as session_indexes
 from backend_api.sessions.lifecycle import Fact, Interval, Session
+from backend_api.sessions.purge import Purge
 from backend_api.sessions.statistics import per_day
 from backend_api.sessions.store import SessionStore
 
@@ -65,8 +66,8 @@ def test_a_range_is_the_sum_of_its_parts(some, cut):
 async def station(open_mongo, clock):
     """Store, source and rollups on a database of their own."""
     mongo = open_mongo()
-    await mongo.ensure([*SESSION_INDEXES, *INDEXES])
-    rollups = Rollups(mongo, clock)
+    await mongo.ensure([*session_indexes(730 * 86_400, embedded=True), *INDEXES])
+    rollups = Rollups(mongo, 730 * DAY, clock)
     store = SessionStore(mongo, NodeStore(mongo, clock).leases, clock, {"listening": rollups.mark})
     return store, Source(store), rollups
 
@@ -105,3 +106,31 @@ async def test_all_time_equals_a_recount_whenever_the_job_came_by(station, clock
             assert figures.total_seconds == sum(line.seconds for line in lines)
             assert (figures.total_sessions, figures.unique_listeners) == (len(lines), len({r.person for r in rows}))
             assert figures.active_sessions == sum(r.status == "active" for r in rows)
+
+
+async def test_the_sums_outlive_the_sessions(station, open_mongo, clock):
+    """After the purge all time is what it was, for whoever reads it; a report from before it counts no day anew."""
+    store, source, rollups = station
+    begin = clock()
+    for number in range(8):
+        start = begin + number * 100 * DAY
+        clock.at = start + 3_800
+        await store.merge([heard(number, "ab"[number % 2], start, start + 3_600, 2)])
+        clock.at += 2 * DAY
+        await rollups.run(source)
+    before = await rollups.all_time(source, "c1")
+    assert (before.total_seconds, before.total_sessions, before.unique_listeners) == (8 * 3_600, 8, 2)
+    clock.at = begin + 1_000 * DAY
+    rests = []
+
+    async def rested(seconds):
+        rests.append(seconds)
+
+    await Purge(open_mongo(), 730 * DAY, clock, sleep=rested).run()
+    left = await source.ended("c1", 0, clock())
+    assert [row.id for row in left] == [f"s{number}" for number in range(3, 8)]
+    assert len(rests) == 3
+    late = heard(0, "a", begin, begin + 60, 9)
+    await store.merge([late])
+    await rollups.run(source)
+    assert await rollups.all_time(source, "c1") == before

@@ -7,7 +7,7 @@ import pytest
 from backend_api.contract.sessions import LeaseReport
 from backend_api.contract.wire import at
 from backend_api.nodes.store import NodeStore
-from backend_api.sessions.documents import INDEXES
+from backend_api.sessions.documents import indexes
 from backend_api.sessions.lifecycle import Fact, Interval, Session, merged
 from backend_api.sessions.store import SessionStore
 from backend_api.sessions.sweep import Sweep
@@ -41,7 +41,7 @@ class Sessions:
         return await self.nodes.renew(LeaseReport(node=node, boot=boot, at=at(now), complete_through=at(complete)))
 
     async def ensure(self):
-        await self.mongo.ensure(INDEXES)
+        await self.mongo.ensure(indexes(730 * 86_400, embedded=True))
         return self
 
 

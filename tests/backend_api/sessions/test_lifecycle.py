@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.nodes.leases import Lease, Leases
-from backend_api.sessions.lifecycle import HTTP_NODE, Fact, Interval, Session, judge, merged
+from backend_api.sessions import statistics
+from backend_api.sessions.lifecycle import HTTP_NODE, Fact, Interval, Session, continued, judge, merged
 
 T = 1_800_000_000.0
 HOUR = 3600
@@ -163,3 +164,41 @@ def test_a_session_counts_whole_disjoint_seconds_within_its_life(reports, later)
     assert edges == sorted(set(edges))
     until = verdict.end_at if verdict.end_at is not None else max(T + later, T + 3000)
     assert verdict.seconds <= round(until) - round(min(r.started_at for r in reports)) or not verdict.pieces
+
+
+def test_what_goes_on_after_a_stop_is_a_session_of_its_own():
+    """A second tab that plays on, a socket that shows the token of what was ended; not a socket's last seconds."""
+    stopped = session(interval(0, 100, "stop"), interval(50, 110, "lost", name="i2"))
+    assert continued(stopped) is None
+    assert continued(session(interval(0), interval(200, name="i2"))) is None
+    second_tab = merged(stopped, session(interval(20, 400, "disconnect", name="i3", version=2)))
+    again = merged(stopped, session(interval(300, name="i4", seen=320)))
+    for whole, facts_then in ((second_tab, ("completed", 400, 300)), (again, ("active", None, 21))):
+        rest = continued(whole)
+        assert facts(judge(whole, leases(321), T + 321)) == ("completed", 100, 100)
+        assert rest.id == f"{whole.id}~"
+        now = 321 if facts_then[0] == "active" else 600
+        assert facts(judge(rest, leases(now), T + now)) == facts_then
+    assert continued(merged(again, session(interval(300, 330, "stop", name="i4", version=2)))).started_at == T + 300
+
+
+def kept_in_order(reports):
+    """What a store holds after these reports: each session, and what continues it."""
+    kept = {}
+    for report in reports:
+        now = report
+        while now is not None:
+            kept[now.id] = merged(kept.get(now.id), now)
+            now = continued(kept[now.id])
+    return kept
+
+
+@given(histories(), st.randoms(use_true_random=False))
+def test_what_continues_a_session_is_the_same_in_any_order(reports, dice):
+    """Reordered and repeated: the same sessions; and no second is counted in two of them."""
+    shuffled = reports + [dice.choice(reports) for _ in range(dice.randrange(4))]
+    dice.shuffle(shuffled)
+    kept = kept_in_order(reports)
+    assert kept_in_order(shuffled) == kept
+    pieces = [piece for one in kept.values() for piece in judge(one, Leases(), T + 9_000).pieces]
+    assert statistics.total(pieces) == statistics.total(statistics.whole_union(pieces))

@@ -118,6 +118,22 @@ async def test_reports_in_any_order_from_several_processes_give_one_record(sessi
     assert document["pieces"] == [[start, start + 260], [start + 330, start + 400]]
 
 
+async def test_a_socket_that_shows_the_token_of_an_ended_session_is_counted(sessions, clock):
+    """Its node knows nothing of the end; the time goes to a session that continues the one that is over."""
+    start = clock()
+    await sessions.lease()
+    await sessions.store.merge([session(interval(start, start + 3, "stop", node=HTTP_NODE, name="h"), channel="c1")])
+    for seen in (60, 600):
+        clock.at = start + seen
+        await sessions.lease()
+        await sessions.store.merge([session(interval(start + 10, seen=start + seen, version=seen), channel="c1")])
+    (record,) = await sessions.store.active("listening", channel="c1")
+    assert (record.session.id, record.verdict.seconds) == ("s1~", 590)
+    await sessions.store.merge([session(interval(start + 10, start + 610, "stop", version=999), channel="c1")])
+    assert await kept(sessions) == [[], ["s1", "s1~"]]
+    assert (await sessions.store.find("s1")).verdict.seconds == 3
+
+
 async def test_a_node_is_asked_for_its_open_intervals_after_a_silence(sessions, clock):
     """And when it was never heard of; not as long as its leases come."""
     assert await sessions.lease() is True

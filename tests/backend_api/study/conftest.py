@@ -24,7 +24,7 @@ class Stream:
     """What Stream knows of calls, over its API; `fails` makes it answer that status."""
 
     def __init__(self):
-        self.calls, self.asked, self.fails = {}, [], None
+        self.calls, self.asked, self.fails, self.odd = {}, [], None, {}
 
     def app(self):
         app = web.Application()
@@ -37,6 +37,10 @@ class Stream:
         self.calls[f"default:{call_id}"] = (started, ended, stays)
 
     async def call(self, request):
+        odd = self.odd.get(request.match_info["id"])
+        if odd is not None:
+            self.asked.append(request.path)
+            return web.json_response({"call": []}, status=200 if odd == "nonsense" else odd)
         found = self._found(request)
         if found is None:
             return web.json_response({"code": 16}, status=404)

@@ -4,6 +4,7 @@ import pytest
 
 from backend_api.config import Root
 from backend_api.nodes.store import NodeStore
+from backend_api.sessions.lifecycle import Fact, Interval, Session
 from backend_api.sessions.store import SessionStore
 from backend_api.study import wiring
 from backend_api.study.calls import Facts, Joined
@@ -12,7 +13,17 @@ from backend_api.study.store import StudyStore
 
 
 @pytest.fixture
-def study(open_mongo, clock, stream):
+def mongo(open_mongo):
+    return open_mongo()
+
+
+@pytest.fixture
+def sessions(mongo, clock):
+    return SessionStore(mongo, NodeStore(mongo, clock).leases, clock)
+
+
+@pytest.fixture
+def study(mongo, sessions, clock, stream):
     """The feature's parts, wired as the program wires them."""
     settings = Root(
         backend={
@@ -25,8 +36,6 @@ def study(open_mongo, clock, stream):
         internal={"api_key": "k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe"},
         auth={"secret": "t0kNw5RjX9bVq2Zs8CyUhEa7LmPdKf3G"},
     )
-    mongo = open_mongo()
-    sessions = SessionStore(mongo, NodeStore(mongo, clock).leases, clock)
     tracking = wiring.tracking_on(settings, mongo, sessions, clock)
     store = StudyStore(mongo)
     return store, tracking, Reconcile(store, tracking, clock)
@@ -71,6 +80,7 @@ async def test_a_provider_that_is_away_is_asked_later(study, stream, clock):
     await reconcile.run()
     stream.fails = None
     stream.knows("c9", started=base, ended=base + 60, stays=[("ann", base, base + 60)])
+    clock.at += 301
     await reconcile.run()
     assert [call async for call in store.to_ask(clock() + 1, 10)] == []
 
@@ -100,3 +110,68 @@ async def test_what_a_crash_left_unapplied_is_applied(study, clock, event):
     await WebhookIntake(store, tracking, None, clock).apply_waiting()
     assert (await store.call("c9")).users == {"ann"}
     assert await store.waiting(10) == []
+
+
+@pytest.mark.parametrize("answer", [400, 403, 503, "nonsense"])
+async def test_a_call_that_the_provider_chokes_on_holds_up_no_other(study, stream, clock, answer):
+    """Anybody may name a call of which the provider has only an error to tell."""
+    store, tracking, reconcile = study
+    stream.odd = {f"evil~{number}": answer for number in range(5)}
+    for call in stream.odd:
+        await tracking.start("mallory", call)
+    clock.at += 10
+    base = clock()
+    await store.add("good", Facts(joined=frozenset({Joined(f"ann-{base}", "ann", base)})), base)
+    stream.knows("good", started=base, ended=base + 60, stays=[("ann", base, base + 60)])
+    for _ in range(4):
+        clock.at += 301
+        await reconcile.run()
+    (row,) = await tracking.of_user("ann", base - 10, clock())
+    assert (row.seconds, row.source) == (60, "provider")
+    asked = len(stream.asked)
+    for _ in range(100):
+        clock.at += 3_600
+        await reconcile.run()
+    assert [call async for call in store.to_ask(clock() + 90_000, 10)] == []
+    assert len(stream.asked) - asked < 5 * 60
+
+
+async def over(tracking, sessions, user, call, start, end):
+    """A socket's session in a call that is over, as the sweep tells of it."""
+    facts = {"user": Fact(start, user), "call": Fact(start, call)}
+    interval = Interval(f"i-{start}", "n1", 1, 2, start, end, end, "lost")
+    (record,) = await sessions.merge([Session(f"s-{start}", "study", (interval,), facts)])
+    await tracking.sockets_told(record)
+
+
+async def test_a_call_that_is_held_again_is_asked_about_again(study, sessions, stream, clock):
+    """What the provider told of yesterday's is nothing about today's."""
+    _, tracking, reconcile = study
+    told = []
+    for _ in range(3):
+        base = clock()
+        clock.at = base + 3_600
+        told.append(("ann", base, base + 3_500))
+        stream.knows("math-7", started=base, ended=base + 3_550, stays=told)
+        await over(tracking, sessions, "ann", "math-7", base, base + 3_600)
+        await reconcile.run()
+        (row,) = await tracking.of_user("ann", base, clock())
+        assert (row.seconds, row.source) == (3_500, "provider")
+        asked = len(stream.asked)
+        clock.at += 82_800
+        await reconcile.run()
+        assert len(stream.asked) == asked
+
+
+async def test_a_provider_that_learns_of_a_call_late_is_asked_again(study, sessions, stream, clock):
+    """At first it knows none of that name."""
+    _, tracking, reconcile = study
+    base = clock()
+    clock.at += 3_600
+    await over(tracking, sessions, "ann", "late", base, base + 3_600)
+    await reconcile.run()
+    stream.knows("late", started=base, ended=base + 3_550, stays=[("ann", base, base + 3_490)])
+    clock.at += 301
+    await reconcile.run()
+    (row,) = await tracking.of_user("ann", base, clock())
+    assert (row.seconds, row.source) == (3_490, "provider")

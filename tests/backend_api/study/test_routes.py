@@ -1,6 +1,8 @@
 """Study calls over HTTP, with Stream's double on the other side."""
 
 import asyncio
+import csv
+import io
 import random
 from itertools import permutations
 
@@ -24,6 +26,14 @@ async def until(look, wanted):
     """Waits until what is looked at is as wanted: webhooks are applied after they are answered."""
     async with asyncio.timeout(5):
         while (found := await look()) != wanted:
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def until_some(look, is_it=bool):
+    """Waits until what is looked at is so."""
+    async with asyncio.timeout(5):
+        while not (found := await look()) or not is_it(found):
             await asyncio.sleep(0.02)
     return found
 
@@ -212,6 +222,109 @@ async def test_a_correction_is_kept_with_its_reason(api):
     assert (row["durationSeconds"], row["durationSource"], row["reason"]) == (1_800, "manual", "the tab crashed")
     assert row["sources"] == {"provider": None, "server": 60, "manual": 1_800}
     assert (await api("PATCH", "/api/study-sessions/nope", {"durationSeconds": 1, "reason": "x"}))[0] == 404
+
+
+async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, event):
+    """By the id it is listed with; the correction stays when more of it becomes known."""
+    await hook(event("call.session_participant_left", -100, user="ann", joined=-700, seconds=600))
+    (found,) = await until_some(lambda: sessions(api))
+    assert (found["id"][:2], found["durationSource"]) == ("p-", "provider")
+    path = f"/api/study-sessions/{found['id']}"
+    assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    row = await api.data("PATCH", path, {"durationSeconds": 1_200, "reason": "second device"}, claims=ADMIN)
+    assert (row["id"], row["durationSeconds"], row["durationSource"]) == (found["id"], 1_200, "manual")
+    earlier = {"joined": -740, "seconds": 20, "connection": "c2"}
+    await hook(event("call.session_participant_left", -720, user="ann", **earlier))
+    (after,) = await until_some(lambda: sessions(api), lambda rows: rows[0]["sources"]["provider"] == 620)
+    assert (after["durationSeconds"], after["sources"]["manual"]) == (1_200, 1_200)
+    api.clock.at += 1_000
+    days = await api.data("GET", "/api/study-sessions/daily?userId=ann")
+    assert sum(one["seconds"] for one in days["days"]) == 1_200
+
+
+async def test_a_page_that_beats_and_then_sleeps_does_not_count_its_sleep(api):
+    """The end that its closing sends hours later is none of the time; an end without beats counts from the start."""
+    for _ in range(14):
+        await track(api, "start")
+        api.clock.at += 45
+    api.clock.at += 8 * 3_600
+    ended = await track(api, "end")
+    assert ended["durationSeconds"] == 13 * 45
+    days = await api.data("GET", "/api/study-sessions/daily?userId=ann")
+    assert sum(one["seconds"] for one in days["days"]) == 13 * 45
+
+
+async def test_a_reload_over_http_goes_on_with_its_session(api):
+    """A page that closes may be back within the minute; one that stays away has ended then."""
+    first = await track(api, "start")
+    api.clock.at += 40
+    body = {"userId": "ann", "callId": "c9", "action": "end", "reason": "pageClose"}
+    await api.data("POST", TRACK, body, claims=ANN)
+    api.clock.at += 5
+    assert (await track(api, "start"))["id"] == first["id"]
+    api.clock.at += 30
+    await api.data("POST", TRACK, body, claims=ANN)
+    api.clock.at += 200
+    (session,) = await sessions(api)
+    assert (session["status"], session["durationSeconds"]) == ("completed", 75)
+    assert (await track(api, "start"))["id"] != first["id"]
+
+
+async def test_a_calls_duration_is_the_same_for_all(api):
+    """Also where nobody was in it all the time and the provider says nothing."""
+    stays = {"ann": (0, 300), "bob": (240, 1_800), "cat": (1_740, 3_600)}
+    moments = sorted(
+        (at, name, action) for name, ends in stays.items() for at, action in zip(ends, ("start", "end"), strict=True)
+    )
+    base = api.clock()
+    for at, name, action in moments:
+        api.clock.at = base + at
+        await track(api, action, {"sub": name, "roles": ["user"]})
+    for name in stays:
+        (session,) = await sessions(api, f"?userId={name}")
+        assert session["callDurationSeconds"] == 3_600
+    assert (await api.data("GET", "/api/study-sessions/calls/c9"))["durationSeconds"] == 3_600
+
+
+async def test_a_user_is_in_so_many_calls_at_once_and_no_more(api):
+    """Each is asked about at the provider; whoever leaves one may enter another."""
+    for number in range(20):
+        await track(api, "start", call=f"c{number}")
+    body = {"userId": "ann", "callId": "one-more", "action": "start"}
+    assert (await api("POST", TRACK, body, claims=ANN))[0] == 429
+    await track(api, "start", call="c3")
+    await track(api, "end", call="c3")
+    assert (await api("POST", TRACK, body, claims=ANN))[0] == 200
+
+
+async def test_the_list_has_pages_and_a_table(api):
+    """Every session once, newest first; the table holds the same rows."""
+    for number in range(5):
+        await track(api, "start", call=f"c{number}")
+        api.clock.at += 60
+        await track(api, "end", call=f"c{number}")
+    listed, cursor = [], ""
+    while cursor is not None:
+        page = await api.data("GET", f"/api/study-sessions?userId=ann&limit=2{cursor and f'&cursor={cursor}'}")
+        listed += [session["callId"] for session in page["sessions"]]
+        cursor = page["nextCursor"]
+    assert listed == ["c4", "c3", "c2", "c1", "c0"]
+    _, text = await api("GET", "/api/study-sessions.csv?userId=ann")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["callId"] for row in rows] == listed
+    assert sum(int(row["durationSeconds"]) for row in rows) == 300
+    _, days = await api("GET", "/api/study-sessions/daily.csv?userId=ann")
+    assert days == "date,hours,seconds,sessions\r\n2026-11-21,0.08,300,5\r\n"
+    assert (await api("GET", "/api/study-sessions?userId=ann&cursor=x"))[0] == 422
+    assert (await api("GET", "/api/study-sessions.csv?userId=ann", claims=BOB))[0] == 403
+
+
+async def test_a_genuine_webhook_of_another_type_is_ignored(hook):
+    """Whatever else is in it: a refusal would be repeated for ever."""
+    call = {"call_cid": "default:c9"}
+    for odd in ({"type": "call.reaction_new", **call}, {"type": "custom", "user": {}, "created_at": 7}):
+        assert await hook(odd) == (200, {"status": "ignored"})
+    assert (await hook({"type": "call.session_started", **call}))[0] == 422
 
 
 @pytest.mark.parametrize("body", [

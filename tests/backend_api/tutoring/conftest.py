@@ -1,5 +1,7 @@
 """A backend with people who teach and learn; a double of Telegram."""
 
+import asyncio
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -16,9 +18,11 @@ class Telegram:
 
     def __init__(self):
         self.messages, self.answers = [], []
+        self.pause_seconds = 0.0
 
     async def handle(self, request):
         self.messages.append((request.match_info["token"], await request.json()))
+        await asyncio.sleep(self.pause_seconds)
         if self.answers:
             status, body = self.answers.pop(0)
             return web.json_response(body, status=status)

@@ -52,6 +52,8 @@ def test_time_is_rounded_by_the_packages_rule(measured, rule, billed):
         (100, tariff("hour", rate="1500", currency="JPY"), "42"),
         (100, tariff("hour", rate="1.5", currency="KWD"), "0.042"),
         (0, tariff("session", rate="25"), "0.00"),
+        (420, tariff("session", rate="25", rounding="nearest", block=15), "25.00"),
+        (420, tariff("hour", rate="25", rounding="nearest", block=15), "0.00"),
     ],
 )
 def test_an_amount_is_rate_times_units(measured, rule, amount):

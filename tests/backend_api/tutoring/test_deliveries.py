@@ -1,5 +1,7 @@
 """Links on their way to students, against a double of the Bot API."""
 
+import asyncio
+
 import pytest
 
 from backend_api.tutoring.deliveries import MAX_TRIES, after
@@ -71,8 +73,6 @@ async def delivery(api):
 
 async def test_a_link_is_made_while_telegram_is_down_and_sent_later(api, make_link, telegram):
     """201 at once; the job honours retry_after."""
-    import asyncio
-
     telegram.answers.append((429, {"ok": False, "parameters": {"retry_after": 30}}))
     link = await make_link()
     assert link["delivered"] is False
@@ -82,6 +82,28 @@ async def test_a_link_is_made_while_telegram_is_down_and_sent_later(api, make_li
     api.clock.at += 11
     async with asyncio.timeout(10):
         while await delivery(api) != "delivered":
+            await asyncio.sleep(0.05)
+    assert len(telegram.messages) == 2
+
+
+async def test_a_slow_messenger_brings_one_message(api, make_link, telegram):
+    """While the maker waits for the answer, the job leaves the link alone; a resend is one more."""
+    telegram.pause_seconds = 4.0
+    link = await make_link()
+    assert (link["delivered"], len(telegram.messages)) == (True, 1)
+    await api.data("POST", f"/api/teachers/links/{link['id']}/resend")
+    assert len(telegram.messages) == 2
+
+
+async def test_a_link_whose_maker_died_is_sent_by_one_of_all_jobs(api, make_link, telegram, start_backend):
+    """Two backends look at the same moment; one of them claims it."""
+    telegram.answers.append((502, {}))
+    await make_link()
+    other = await start_backend(telegram={"bot_token": "123456:a-bot-token-of-tests", "base_url": telegram.url})
+    telegram.pause_seconds = 1.0
+    api.clock.at += 60
+    async with asyncio.timeout(15):
+        while await delivery(other) != "delivered":
             await asyncio.sleep(0.05)
     assert len(telegram.messages) == 2
 

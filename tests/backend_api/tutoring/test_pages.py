@@ -141,7 +141,7 @@ async def refreshed(page):
     ("path", "claims", "wanted"),
     [
         ("/teacher", TEACHER, ["Send Zoom link", "Send again", "Cancel"]),
-        ("/admin/teacher-sessions", ADMIN, ["Correct", "40 EUR per hour", "1:15:01"]),
+        ("/admin/teacher-sessions", ADMIN, ["Correct", "40 EUR per hour", "1:15:01", "for 1:30:00"]),
         ("/admin/statements", ADMIN, ["60.00 EUR", "90"]),
     ],
 )

@@ -5,31 +5,18 @@ import json
 import pytest
 
 from backend_api.contract.signing import ALL_SCOPES, derive_key, sign
-
-ADMIN = {"sub": "boss", "roles": ["admin"]}
-TEACHER = {"sub": "u-t1", "roles": ["teacher"], "teacherId": "t1"}
-OTHER_TEACHER = {"sub": "u-t2", "roles": ["teacher"], "teacherId": "t2"}
-MEETING = "https://zoom.us/j/1234567890?pwd=secret"
-SEND = "/api/teachers/students/s1/zoom"
-SESSIONS = "/api/admin/teacher-sessions"
-
-
-async def sessions(api, query=""):
-    return (await api.data("GET", SESSIONS + query, claims=ADMIN))["sessions"]
-
-
-async def track(api, action, token, **fields):
-    return await api("POST", f"/api/zoom/{action}", {"token": token} | fields, key=None)
-
-
-async def hold(api, make_link, seconds):
-    """A lesson that lasted so long; its record."""
-    link = await make_link()
-    await track(api, "start", link["trackingToken"])
-    api.clock.at += seconds
-    assert (await track(api, "end-session", link["trackingToken"]))[0] == 200
-    (found,) = [row for row in await sessions(api) if row["id"] == link["id"]]
-    return found
+from backend_api.contract.wire import at, rfc3339
+from tests.backend_api.tutoring.calls import (
+    ADMIN,
+    MEETING,
+    OTHER_TEACHER,
+    SEND,
+    SESSIONS,
+    TEACHER,
+    hold,
+    sessions,
+    track,
+)
 
 
 async def test_a_lesson_from_the_link_to_the_statement(api, make_link, telegram):
@@ -204,6 +191,18 @@ async def test_a_link_that_is_sent_again_is_the_same(api, make_link, telegram):
     assert len(telegram.messages) == 2
 
 
+async def test_a_link_is_sent_again_by_who_teaches_the_student_now(api, make_link, telegram):
+    """To the chat of today; whoever no longer teaches them is refused."""
+    link = await make_link()
+    resend = ("POST", f"/api/teachers/links/{link['id']}/resend")
+    student = {"name": "Sam", "chatId": "999", "teacherIds": ["t1"]}
+    await api.data("PUT", "/api/students/s1", student)
+    await api.data(*resend, claims=TEACHER)
+    assert [message["chat_id"] for _, message in telegram.messages] == ["4711", "999"]
+    await api.data("PUT", "/api/students/s1", student | {"teacherIds": ["t2"]})
+    assert (await api(*resend, claims=TEACHER))[0] == 403
+
+
 async def test_a_repeated_signed_request_makes_one_link(api):
     """Inside the window a replay is answered with the link it made the first time."""
     body = json.dumps({"link": MEETING, "teacherId": "t1"}).encode()
@@ -219,47 +218,19 @@ async def test_a_repeated_signed_request_makes_one_link(api):
     assert len(await sessions(api)) == 1
 
 
-async def test_a_new_rate_leaves_old_lessons_alone(api, make_link):
-    """Each lesson keeps the version it was sold under."""
-    await hold(api, make_link, 3_600)
-    changed = {
-        "name": "Hours",
-        "rate": "50",
-        "rateUnit": "hour",
-        "currency": "EUR",
-        "rounding": "up",
-        "blockMinutes": 15,
-    }
-    assert (await api.data("PUT", "/api/admin/packages/hours", changed))["version"] == 2
-    assert (await api.data("PUT", "/api/admin/packages/hours", changed))["version"] == 2
-    await hold(api, make_link, 3_600)
-    statement = await api.data("GET", "/api/admin/teacher-statements?teacher=t1", claims=TEACHER)
-    assert [(line["packageVersion"], line["amount"]) for line in statement["lines"]] == [(1, "40.00"), (2, "50.00")]
-    assert statement["totals"] == {"EUR": "90.00"}
-
-
-async def test_a_correction_is_billed_and_the_measured_value_stays(api, make_link):
-    """With who, when and why."""
-    lesson = await hold(api, make_link, 600)
-    path = f"{SESSIONS}/{lesson['id']}"
-    assert (await api("PATCH", path, {"durationMinutes": 60, "reason": "x"}, claims=TEACHER))[0] == 403
-    row = await api.data("PATCH", path, {"durationMinutes": 60, "reason": "lost connection"}, claims=ADMIN)
-    assert (row["durationSeconds"], row["billedFromSeconds"]) == (600, 3_600)
-    assert (row["corrections"][0]["by"], row["corrections"][0]["reason"]) == ("boss", "lost connection")
-    assert (await api.data("GET", "/api/admin/teacher-statements", claims=ADMIN))["totals"] == {"EUR": "40.00"}
-
-
-async def test_a_closed_month_never_changes(api, make_link):
-    """It cannot be closed while it lasts; afterwards neither corrections nor new rates move it."""
-    lesson = await hold(api, make_link, 3_600)
-    close = ("POST", "/api/admin/teacher-statements/close", {"month": "2026-11"})
-    assert (await api(*close, claims=ADMIN))[0] == 409
-    api.clock.at += 11 * 86_400
-    closed = await api.data(*close, claims=ADMIN)
-    assert (closed["closed"], closed["totals"]) == (True, {"EUR": "40.00"})
-    status, _ = await api("PATCH", f"{SESSIONS}/{lesson['id']}", {"durationMinutes": 1, "reason": "x"}, claims=ADMIN)
-    assert status == 409
-    assert await api.data("GET", "/api/admin/teacher-statements?month=2026-11", claims=ADMIN) == closed
+@pytest.mark.parametrize(
+    "odd",
+    ['"duration": -0.01', '"duration": "x"', '"duration": 1e400', '"duration": null', '"reason": null', '"reason": 7',
+     '"endTime": {}', '"duration": 90000, "endTime": "2099-01-01T00:00:00Z"'],
+)  # fmt: skip
+async def test_what_a_page_believes_never_keeps_a_lesson_on(api, make_link, odd):
+    """Nobody reads a beacon's answer: the end counts, an odd number in it does not."""
+    token = (await make_link())["trackingToken"]
+    await track(api, "start", token)
+    api.clock.at += 600
+    status, _ = await api("POST", "/api/zoom/end-session", text=f'{{"token": "{token}", {odd}}}', key=None)
+    (row,) = await sessions(api)
+    assert (status, row["sessionStatus"], row["durationSeconds"]) == (200, "ended", 600)
 
 
 async def test_statistics_are_over_the_filter(api, make_link):
@@ -299,9 +270,9 @@ async def test_an_impossible_filter_is_refused(api, query):
 
 
 async def test_a_cursor_of_somebody_else_is_refused(api):
-    """400 for what we did not make."""
-    for cursor in ("x", "bmFuIHg=", "MWU5OTkgeA=="):
-        assert (await api("GET", f"{SESSIONS}?cursor={cursor}", claims=ADMIN))[0] == 400
+    """422 for what we did not make: nonsense, a time that is none, one beyond all calendars."""
+    for cursor in ("x", "bmFufHg", "MWU5OTl8eA", "MWUxMnx4"):
+        assert (await api("GET", f"{SESSIONS}?cursor={cursor}", claims=ADMIN))[0] == 422
 
 
 async def test_names_are_harmless_in_a_spreadsheet(api, make_link):
@@ -320,10 +291,17 @@ async def test_health_tells_how_tracking_stands(api, make_link):
     token = (await make_link())["trackingToken"]
     await track(api, "start", token)
     api.clock.at += 7_300
-    health = await api.data("GET", "/api/health/session-tracking")
-    assert health == {
+    now = rfc3339(at(api.clock()))
+    await api.data("POST", "/internal/v1/nodes", {"node": "n1", "boot": 1, "at": now, "completeThrough": now})
+    await api.data("POST", "/listening-sessions", {"channelId": "c1"}, key=None)
+    status, health = await api("GET", "/api/health/session-tracking")
+    assert (status, health) == (200, {
         "database": "reachable", "totalSessions": 1, "activeSessions": 1, "staleSessions": 1, "timeoutSeconds": 7200,
-    }  # fmt: skip
+        "live": {"listening": 1, "tutoring": 0, "study": 0}, "nodes": {"alive": 1, "silent": 0},
+    })  # fmt: skip
+    api.clock.at += 61
+    _, health = await api("GET", "/api/health/session-tracking")
+    assert health["nodes"] == {"alive": 0, "silent": 1}
     assert (await api("GET", "/api/health/session-tracking", claims=TEACHER))[0] == 403
 
 

@@ -1,12 +1,15 @@
 """The student's page in a real browser, popup blocking on, the server's clock moved by the test."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import expect
 
 from tests.backend_api.browsing import browser
+from tests.backend_api.program import API_KEY
 
 __all__ = ["browser"]
 
@@ -147,6 +150,39 @@ async def test_leaving_for_another_site_ends_the_lesson(api, make_link, context,
     await page.goto("https://zoom.us/elsewhere")
     row = await until(api, link, sessionStatus="ended")
     assert row["endReason"] == "pageClose"
+
+
+async def test_a_lesson_from_curl_to_the_statement(api, context, path_of):
+    """Made with curl, counted down, three minutes behind another tab, closed: page and statement have the seconds."""
+    asked = ["-H", f"X-Internal-Request: {API_KEY}", "-H", "Content-Type: application/json"]
+    body = json.dumps({"link": "https://zoom.us/j/1", "teacherId": "t1"})
+    curl = ["curl", "-sS", "--fail", *asked, "-d", body, f"{api.url}/api/teachers/students/s1/zoom"]
+    made = await asyncio.create_subprocess_exec(*curl, stdout=asyncio.subprocess.PIPE)
+    link = json.loads((await made.communicate())[0])["data"]
+    page = await context.new_page()
+    await page.add_init_script("window.open = () => null")
+    await page.goto(path_of(link))
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible(timeout=15_000)
+    meeting = await context.new_page()
+    await meeting.goto("https://zoom.us/j/1")
+    await meeting.bring_to_front()
+    await page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    api.clock.at += 180
+    assert (await session_of(api, link))["sessionStatus"] == "active"
+    await page.close(run_before_unload=True)
+    row = await until(api, link, sessionStatus="ended")
+    assert (row["endReason"], row["durationSeconds"], row["sessionDurationMinutes"]) == ("pageClose", 180, 3)
+
+    await context.clock.set_fixed_time(datetime.fromtimestamp(api.clock(), UTC))
+    token = api.token(**ADMIN)
+    admin = await context.new_page()
+    await admin.goto(f"{api.url}/admin/teacher-sessions#token={token}")
+    await expect(admin.get_by_role("row", name="Sam").first).to_contain_text("3:00")
+    await admin.goto(f"{api.url}/admin/statements#token={token}")
+    line = admin.get_by_role("row", name="Tara")
+    await expect(line).to_contain_text("3:00")
+    await expect(line).to_contain_text("10.00 EUR")
 
 
 async def test_being_away_is_no_end(api, make_link, context, path_of):

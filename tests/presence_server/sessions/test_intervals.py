@@ -52,6 +52,34 @@ def test_a_session_of_another_node_is_resumed_until_it_is_as_long_as_it_may_be()
     assert node("n2").may_resume(CLAIMS, T + 12 * 3600) is False
 
 
+def test_quality_is_news_until_it_is_reported():
+    """A stall shows while one listens on, once; what closed has told of it already."""
+    intervals = node()
+    first = intervals.open("a", CLAIMS, "i1", {}, T)
+    intervals.open("b", CLAIMS, "i2", {}, T)
+    for socket in "ab":
+        intervals.add_quality(socket, Quality(buffering=2))
+    intervals.close("b", "lost", T + 1, T + 1)
+    (report,) = intervals.news(T + 15)
+    assert (report.interval_id, report.quality.buffering, report.closed_at) == ("i1", 2, None)
+    assert report.version > first.version
+    assert intervals.news(T + 30) == []
+
+
+def test_an_end_is_remembered_for_a_day_as_long_as_there_are_not_too_many(monkeypatch):
+    """A laptop that wakes does not bring back what ended the evening before; memory stays bounded."""
+    intervals = node()
+    intervals.open("a", CLAIMS, "i1", {}, T)
+    intervals.close("a", "disconnect", T, T)
+    intervals.forget(T + 11 * 3600)
+    assert intervals.may_resume(CLAIMS, T + 11 * 3600) is False
+    monkeypatch.setattr("presence_server.sessions.intervals.REMEMBER_MOST", 0)
+    intervals.forget(T + 3599)
+    assert intervals.may_resume(CLAIMS, T + 3599) is False
+    intervals.forget(T + 3601)
+    assert intervals.may_resume(CLAIMS, T + 3601) is True
+
+
 def test_a_second_tab_keeps_the_session_open():
     """One of two sockets leaves: whoever comes later still resumes."""
     intervals = node()

@@ -2,12 +2,14 @@
 
 import asyncio
 
+import aiohttp
 import orjson
 import pytest
 import socketio
 
 from presence_server.app import running
 from presence_server.config import BackendPeer
+from tests.presence_server.engine.support import Raw
 from tests.presence_server.helpers import settings, token, until
 
 LISTENING = "/listening"
@@ -93,6 +95,23 @@ async def test_stop_is_acknowledged_and_leaves_the_room(presence, backend):
     await player.client.disconnect()
 
 
+async def test_a_stop_in_one_tab_leaves_the_other_playing(presence, backend):
+    """A duplicated tab carries the same session; when one is stopped, the other goes on with a session of its own."""
+    one, two = Player(), Player()
+    first = await one.play(presence.url)
+    assert (await two.play(presence.url, sessionToken=first["sessionToken"]))["sessionId"] == first["sessionId"]
+    await one.call("stop")
+    fresh = await asyncio.wait_for(two.sessions.get(), 5)
+    assert (fresh["sessionId"] == first["sessionId"], fresh["resumed"]) == (False, False)
+    assert presence.counter.counts("channel:c1").viewer_count == 1
+    await until(lambda: any(r["sessionId"] == fresh["sessionId"] for r in intervals(backend).values()))
+    (report,) = [r for r in intervals(backend).values() if r["sessionId"] == fresh["sessionId"]]
+    assert (report["channelId"], "closedAt" in report) == ("c1", False)
+    assert (await two.call("stop"))["sessionId"] == fresh["sessionId"]
+    for player in (one, two):
+        await player.client.disconnect()
+
+
 @pytest.mark.parametrize(
     ("auth", "code"),
     [({"channelId": "a b"}, "bad_request"), ({"channelId": 7}, "bad_request"),
@@ -139,6 +158,45 @@ async def test_guests_of_one_address_are_limited(presence):
     await again.play(presence.url)
     for player in (*players[1:], user, again):
         await player.client.disconnect()
+
+
+async def test_sessions_pay_at_the_door_as_rooms_do(tmp_path, backend):
+    """One pace for a connection: leaving the namespace and coming back fills no bucket; a flood closes it."""
+    limits = {"events_at_once": 6, "events_per_second": 0.001, "rooms_per_socket": 1}
+    async with running(settings(tmp_path, backend.url, limits=limits)) as presence:
+        raw = await Raw.connect(int(presence.url.rpartition(":")[2]))
+        await raw.opened()
+        answers = []
+        for _ in range(8):
+            raw.send('40/listening,{"channelId":"c1"}')
+            answers.append(str(await raw.receive()))
+            if answers[-1].startswith("40"):
+                await raw.receive()
+                raw.send("41/listening,")
+        assert [answer[:2] for answer in answers] == ["40"] * 6 + ["44"] * 2
+        assert "slow_down" in answers[-1]
+        for _ in range(40):
+            raw.send('40/listening,{"channelId":"c1"}')
+        async with asyncio.timeout(5):
+            while await raw.receive() != ("close", 1008):
+                pass
+        await until(lambda: presence.counter.connections == 0)
+
+
+async def test_open_intervals_and_their_outbox_are_measured(presence, backend):
+    """By kind; what waits, and what became of the attempts."""
+    player = Player()
+    await player.play(presence.url)
+    await until(lambda: intervals(backend))
+    await asyncio.sleep(0.2)
+    async with aiohttp.ClientSession() as http, http.get(f"{presence.url}/metrics") as answer:
+        text = await answer.text()
+    assert 'presence_open_intervals{kind="listening"} 1.0' in text
+    assert 'presence_open_intervals{kind="tutoring"} 0.0' in text
+    assert "presence_session_outbox_reports 0.0" in text
+    assert "presence_session_reports_unfiled 0.0" in text
+    assert 'presence_session_report_attempts_total{outcome="done"} 1.0' in text
+    await player.client.disconnect()
 
 
 async def test_a_shutdown_closes_intervals_as_the_servers_doing(tmp_path, backend):

@@ -41,8 +41,11 @@ export function startListeningSession({
   if (typeof channelId !== 'string') throw new TypeError('startListeningSession needs a `channelId`');
   const what = { channelId, ...(streamId && { streamId }), ...(showId && { showId }), ...(listenerId && { listenerId }) };
   const storageKey = `presence.listening.${channelId}`;
+  // What a page of this tab played a moment ago; tried once, and by the server's word gone on with.
+  let kept = keptSession(storageKey);
   let current = null;
-  let sessionToken = keptToken(storageKey);
+  let sessionToken = null;
+  let aliveAt = 0;
   let via = null;
   let isOver = false;
   let status = null;
@@ -51,7 +54,10 @@ export function startListeningSession({
   const socket = hasSocket && io(`${url}/listening`, { path, transports, tryAllTransports: true, forceNew: true, reconnectionDelayMax: 30_000, auth });
 
   function auth(send) {
-    freshToken().then((fresh) => send({ ...what, ...(fresh && { token: fresh }), ...(sessionToken && { sessionToken }) }));
+    // Away for longer, as after a night of sleep: what plays now is a new session.
+    const isRecent = Date.now() - aliveAt < RESUME_MS;
+    const shown = current === null ? kept?.token : isRecent ? sessionToken : null;
+    freshToken().then((fresh) => send({ ...what, ...(fresh && { token: fresh }), ...(shown && { sessionToken: shown }) }));
   }
 
   function freshToken() {
@@ -69,7 +75,8 @@ export function startListeningSession({
     const isNews = current?.sessionId !== session.sessionId;
     current = session;
     sessionToken = session.sessionToken;
-    via = carrier;
+    [kept, via, aliveAt] = [null, carrier, Date.now()];
+    keepOnce();
     keep();
     if (isNews) onSession({ ...session, via });
     status = null;
@@ -79,8 +86,8 @@ export function startListeningSession({
   // The kept token is as old as the last moment of playing: an old one would be a new session anyway.
   function keep() {
     clearTimeout(timers.keep);
-    if (isOver || sessionToken === null) return;
-    keepToken(storageKey, sessionToken);
+    if (isOver || current === null) return;
+    if (socket?.connected) keepOnce();
     timers.keep = setTimeout(keep, KEPT_EVERY_MS);
   }
 
@@ -100,10 +107,10 @@ export function startListeningSession({
   async function beat() {
     clearTimeout(timers.beat);
     if (isOver || via !== 'http') return;
-    const known = current;
+    const known = current ?? (kept && { sessionId: kept.id, sessionToken: kept.token, resumed: true });
     const response = known === null
       ? await call('/listening-sessions', 'POST', what)
-      : await call(`/listening-sessions/${known.sessionId}`, 'PATCH', { sessionToken });
+      : await call(`/listening-sessions/${known.sessionId}`, 'PATCH', { sessionToken: known.sessionToken });
     if (isOver || via !== 'http') return;
     const wait = await settle(response, known);
     if (wait !== null) timers.beat = setTimeout(beat, wait);
@@ -114,11 +121,16 @@ export function startListeningSession({
     if (response?.ok && known === null) {
       const { data } = await response.json();
       take({ sessionId: data.id, sessionToken: data.sessionToken, startedAt: data.startTime, resumed: false }, 'http');
+    } else if (response?.ok && current === null) {
+      const { data } = await response.json();
+      take({ ...known, startedAt: data.startTime }, 'http');
     } else if (response?.ok) {
+      aliveAt = Date.now();
+      keepOnce();
       say('live');
     } else if ([401, 403, 404, 409].includes(response?.status) && known !== null) {
       // It ended meanwhile, as after a night of sleep: what plays now is a new one.
-      current = sessionToken = null;
+      current = sessionToken = kept = null;
       return 0;
     } else if (response !== null && response.status < 500 && response.status !== 429) {
       close();
@@ -139,8 +151,8 @@ export function startListeningSession({
 
   function onPageHide({ persisted }) {
     keepOnce();
-    // A socket dies with the page, and its end is the server's to see; HTTP has to say it.
-    if (!persisted && via === 'http' && current !== null) beacon({});
+    // A socket dies with the page, and its end is the server's to see; HTTP has to say it. It may be a reload.
+    if (!persisted && via === 'http' && current !== null) beacon({ reason: 'pageClose' });
   }
 
   function onPageShow({ persisted }) {
@@ -148,7 +160,11 @@ export function startListeningSession({
   }
 
   function keepOnce() {
-    if (!isOver && sessionToken !== null) keepToken(storageKey, sessionToken);
+    const now = Date.now();
+    // After a sleep a socket seems connected that is long lost.
+    if (isOver || current === null || now - aliveAt >= RESUME_MS) return;
+    aliveAt = now;
+    keepSession(storageKey, { id: current.sessionId, token: sessionToken, at: aliveAt });
   }
 
   function beacon(claim) {
@@ -162,7 +178,7 @@ export function startListeningSession({
     for (const timer of Object.values(timers)) clearTimeout(timer);
     globalThis.removeEventListener?.('pagehide', onPageHide);
     globalThis.removeEventListener?.('pageshow', onPageShow);
-    keepToken(storageKey, null);
+    keepSession(storageKey, null);
     if (socket) {
       for (const [event, handler] of Object.entries(handlers)) socket.off(event, handler);
       socket.disconnect();
@@ -231,19 +247,19 @@ export function endListeningSession(handle, claim) {
   return handle.end(claim);
 }
 
-function keptToken(key) {
+function keptSession(key) {
   try {
     const kept = JSON.parse(globalThis.sessionStorage?.getItem(key) ?? 'null');
-    return kept !== null && Date.now() - kept.at < RESUME_MS ? kept.token : null;
+    return kept !== null && Date.now() - kept.at < RESUME_MS ? kept : null;
   } catch {
     return null;
   }
 }
 
-function keepToken(key, token) {
+function keepSession(key, session) {
   try {
-    if (token === null) globalThis.sessionStorage?.removeItem(key);
-    else globalThis.sessionStorage?.setItem(key, JSON.stringify({ token, at: Date.now() }));
+    if (session === null) globalThis.sessionStorage?.removeItem(key);
+    else globalThis.sessionStorage?.setItem(key, JSON.stringify(session));
   } catch {
     // Storage is blocked: a reload is then a new session.
   }

@@ -16,6 +16,9 @@
 const SOCKET_PATIENCE_MS = 5_000;
 const BEAT_MS = 45_000;
 const DURATION_MS = 30_000;
+/** For how long a token may be shown again: what the server allows after the last sign of life. */
+const RESUME_MS = 150_000;
+const KEPT_EVERY_MS = 5_000;
 const FATAL = new Set(['bad_request', 'unauthorized']);
 
 const tracked = new Map();
@@ -77,7 +80,9 @@ function track({
   let via = null;
   let isOver = false;
   let startedAt = null;
-  const timers = { patience: null, beat: null, duration: null };
+  let sessionToken = null;
+  let aliveAt = 0;
+  const timers = { patience: null, beat: null, duration: null, keep: null };
   const hasSocket = typeof io === 'function' && typeof url === 'string';
   const socket = hasSocket && io(`${url}/study`, { path, transports, tryAllTransports: true, forceNew: true, reconnectionDelayMax: 30_000, auth });
 
@@ -124,9 +129,24 @@ function track({
     timers.duration = setTimeout(tellOurselves, DURATION_MS);
   }
 
-  async function say(action, more = {}) {
+  // The kept token is as old as the last moment in the call: an old one would be a new session anyway.
+  function keep() {
+    clearTimeout(timers.keep);
+    if (isOver) return;
+    keepOnce();
+    timers.keep = setTimeout(keep, KEPT_EVERY_MS);
+  }
+
+  function keepOnce() {
+    // After a sleep a socket seems connected that is long lost.
+    if (isOver || sessionToken === null || !socket.connected || Date.now() - aliveAt >= RESUME_MS) return;
+    aliveAt = Date.now();
+    store(storageKey, sessionToken);
+  }
+
+  async function say(action, { reason, ...more } = {}) {
     const fresh = await freshOf(token).catch(() => null);
-    const body = JSON.stringify({ userId: subjectOf(fresh), callId, action });
+    const body = JSON.stringify({ userId: subjectOf(fresh), callId, action, ...(reason && { reason }) });
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${fresh}` };
     const target = `${backendUrl}/api/study-sessions/stream-duration`;
     const response = await fetch(target, { method: 'POST', headers, body, ...more }).catch(() => null);
@@ -135,7 +155,9 @@ function track({
 
   // A socket dies with the page, and its end is the server's to see; HTTP has to say it. A beacon carries no Bearer.
   function onPageHide({ persisted }) {
-    if (!persisted && via === 'http') say('end', { keepalive: true });
+    if (via === 'socket') keepOnce();
+    // It may be a reload: the page that follows goes on with the session.
+    if (!persisted && via === 'http') say('end', { keepalive: true, reason: 'pageClose' });
   }
 
   async function end() {
@@ -155,7 +177,8 @@ function track({
   if (socket) {
     socket.on('session', (session) => {
       clearTimeout(timers.patience);
-      store(storageKey, session.sessionToken);
+      [sessionToken, aliveAt] = [session.sessionToken, Date.now()];
+      keep();
       began(session, 'socket');
     });
     socket.on('duration', (said) => isOver || onDuration(said));
@@ -180,16 +203,17 @@ function track({
 // The session's token outlives a reload, and no more: it is this tab's.
 function stored(key) {
   try {
-    return globalThis.sessionStorage?.getItem(key) ?? null;
+    const kept = JSON.parse(globalThis.sessionStorage?.getItem(key) ?? 'null');
+    return kept !== null && Date.now() - kept.at < RESUME_MS ? kept.token : null;
   } catch {
     return null;
   }
 }
 
-function store(key, value) {
+function store(key, token) {
   try {
-    if (value === null) globalThis.sessionStorage?.removeItem(key);
-    else globalThis.sessionStorage?.setItem(key, value);
+    if (token === null) globalThis.sessionStorage?.removeItem(key);
+    else globalThis.sessionStorage?.setItem(key, JSON.stringify({ token, at: Date.now() }));
   } catch {
     // Storage is blocked: a reload is then a new session.
   }

@@ -76,8 +76,12 @@ function row(session) {
     'tr', {}, make('th', { scope: 'row' }, session.studentName, under(`with ${session.teacherName}`)), lessonStatus(session),
     startAndEnd(session),
     right(formatSeconds(counts), ...(counts === session.durationSeconds ? [] : [under(`measured ${formatSeconds(session.durationSeconds)}`)])),
-    terms(session), evidence(session), make('td', { class: 'act' }, ...act),
+    terms(session), amount(session), evidence(session), make('td', { class: 'act' }, ...act),
   );
+}
+
+function amount({ amount: due, currency, billedSeconds }) {
+  return due === null ? right('–') : right(`${due} ${currency}`, under(`for ${formatLength(billedSeconds)}`));
 }
 
 /** What was seen of the lesson beside its two ends, and what somebody should look at. */

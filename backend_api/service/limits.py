@@ -1,4 +1,4 @@
-"""How many events an address may send: a token bucket each, in bounded memory. Pure; the time is an argument."""
+"""How much an address may send: a token bucket each, in bounded memory. Pure; the time is an argument."""
 
 import math
 from collections import OrderedDict
@@ -7,7 +7,7 @@ MAX_ADDRESSES = 50_000
 
 
 class AddressLimits:
-    """Every address may send `cap` events at once and `per_second` on average. Kept by this process alone."""
+    """Every address may send `cap` of something at once and `per_second` on average. Kept by this process alone."""
 
     def __init__(self, *, per_second: float, cap: int) -> None:
         self._per_second = per_second

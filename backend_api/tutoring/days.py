@@ -1,0 +1,115 @@
+"""The days of lessons that are over, each packed into one document: figures of a year need not read every lesson.
+
+| collection | one document for | holds |
+|---|---|---|
+| tutoring_days | a UTC day, by its number | what figures need of its lessons; or a mark that it is to be packed |
+
+A change of a lesson of such a day marks the day before it is written; a marked day is read from the lessons until it
+is packed again, later than any write may take. A pack gives way to a mark that came meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+from pymongo.errors import DuplicateKeyError
+
+from backend_api.db import Document, Mongo
+
+COLLECTION = "tutoring_days"
+FIELDS = (
+    "teacherId", "teacherName", "studentId", "studentName", "sessionStatus", "sessionEndedAt", "endReason",
+    "durationSeconds", "corrections.seconds", "terms",
+)  # fmt: skip
+
+DAY_SECONDS = 86_400
+SETTLED_SECONDS = 3 * DAY_SECONDS
+"""A day is packed so long after its end: most lessons do not change any more by then."""
+MARKED_SECONDS = 60.0
+"""Longer than a write may take."""
+PER_ROUND = 30
+KEPT_DAYS = 400
+"""No range that may be asked for is longer."""
+
+Read = Callable[[float, float], Awaitable[list[Document]]]
+
+
+class Plan(NamedTuple):
+    """Where a range is read: these documents, and the lessons of these stretches."""
+
+    packed: list[Document]
+    rest: list[tuple[float, float]]
+
+
+class LessonDays:
+    """The packed days."""
+
+    def __init__(self, mongo: Mongo, now: Callable[[], float]) -> None:
+        self._days, self._now = mongo[COLLECTION], now
+
+    async def mark(self, *moments: float) -> None:
+        """Something of these days is about to change."""
+        for day in {int(at // DAY_SECONDS) for at in moments}:
+            if day < self._settled():
+                mark = {"_id": day, "by": token_hex(8), "markedAt": self._now()}
+                await self._days.replace_one({"_id": day}, mark, upsert=True)
+
+    async def plan(self, start_at: float, end_at: float) -> Plan:
+        """How to read a range: whole days from what is packed, everything else from the lessons."""
+        first, last = -int(-start_at // DAY_SECONDS), min(int(end_at // DAY_SECONDS), self._settled())
+        found = self._days.find({"_id": {"$gte": first, "$lt": last}})
+        days = {document["_id"]: document async for document in found if "rows" in document}
+        edges = (edge * DAY_SECONDS for day in sorted(days) for edge in (day, day + 1))
+        cuts = [start_at, *edges, end_at]
+        rest = [(begin, end) for begin, end in zip(cuts[::2], cuts[1::2], strict=True) if begin < end]
+        return Plan([row for day in days.values() for row in _unpacked(day)], rest)
+
+    async def pack(self, first_at: float, read: Read) -> None:
+        """Packs some of the days that are over and not packed, or marked; the others in the next round."""
+        settled = self._settled()
+        first = max(int(first_at // DAY_SECONDS), settled - KEPT_DAYS)
+        found = self._days.find({"_id": {"$gte": first, "$lt": settled}}, {"by": 1, "markedAt": 1})
+        known = {document["_id"]: document async for document in found}
+        due = [day for day in range(settled - 1, first - 1, -1) if self._is_due(known.get(day))]
+        for day in due[:PER_ROUND]:
+            packed = _packed(day, await read(day * DAY_SECONDS, (day + 1) * DAY_SECONDS))
+            if day in known:
+                by = known[day]["by"]
+                await self._days.replace_one({"_id": day, "by": by}, packed | {"by": by})
+            else:
+                await self._insert(packed | {"by": ""})
+
+    async def _insert(self, packed: Document) -> None:
+        try:
+            await self._days.insert_one(packed)
+        except DuplicateKeyError:  # It was marked meanwhile.
+            return
+
+    def _is_due(self, known: Document | None) -> bool:
+        return known is None or ("markedAt" in known and self._now() - known["markedAt"] > MARKED_SECONDS)
+
+    def _settled(self) -> int:
+        """The first day that is not to be packed yet."""
+        return int((self._now() - SETTLED_SECONDS) // DAY_SECONDS)
+
+
+def _packed(day: int, documents: list[Document]) -> Document:
+    """Rows without names, and each version of terms once."""
+    terms: list[Any] = []
+    rows = []
+    for document in documents:
+        if document["terms"] not in terms:
+            terms.append(document["terms"])
+        seconds = [correction["seconds"] for correction in document.get("corrections", [])]
+        plain = [document.get(name) for name in FIELDS[:-2]]
+        rows.append([*plain, seconds[-1] if seconds else None, terms.index(document["terms"])])
+    return {"_id": day, "rows": rows, "terms": terms}
+
+
+def _unpacked(day: Document) -> list[Document]:
+    terms = day["terms"]
+    return [
+        dict(zip(FIELDS[:-2], row, strict=False))
+        | {"corrections": [] if row[-2] is None else [{"seconds": row[-2]}], "terms": terms[row[-1]]}
+        for row in day["rows"]
+    ]

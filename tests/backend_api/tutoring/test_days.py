@@ -1,0 +1,80 @@
+"""Packed days: figures and statements are those of the lessons themselves, whenever the job came by."""
+
+import random
+
+import pytest
+
+from backend_api.tutoring import store as stored
+from backend_api.tutoring.figures import figures
+from backend_api.tutoring.lesson import Correction, corrected
+from backend_api.tutoring.months import Months
+from backend_api.tutoring.store import Filter, LessonStore
+from tests.backend_api.tutoring.test_size import held
+
+DAY = 86_400
+
+
+@pytest.fixture
+async def lessons(open_mongo, clock):
+    mongo = open_mongo()
+    await mongo.ensure(stored.INDEXES)
+    return LessonStore(mongo, clock), Months(mongo, LessonStore(mongo, clock), "UTC", clock)
+
+
+async def raw(store, wanted):
+    """The figures without any packed day."""
+    return await figures(store.raw_figures(wanted))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_figures_are_those_of_the_lessons(lessons, clock, seed):
+    """Lessons are held and corrected over weeks, days are packed at any time: every range adds up."""
+    store, months = lessons
+    dice, begin, ids = random.Random(seed), clock(), []
+    for number in range(80):
+        clock.at += dice.randrange(8) * 3_600
+        lesson = held(number, clock() - dice.randrange(3) * DAY)
+        await store.add(lesson)
+        ids.append(lesson.id)
+        if dice.random() < 0.3:
+            said = Correction(seconds=dice.randrange(7_200), reason="x", by="boss", at=clock())
+            await store.change(dice.choice(ids), lambda old, said=said: corrected(old, said))
+        if dice.random() < 0.3:
+            clock.at += 61
+            await store.pack()
+        start = begin + dice.uniform(-3, 10) * DAY
+        for teacher, status in ((None, None), ("t1", None), (None, "timeout")):
+            wanted = Filter(start, start + dice.uniform(0, 20) * DAY, teacher, status=status)
+            assert await figures(store.figures(wanted)) == await raw(store, wanted)
+    statement = await months.statement("2026-11", None)
+    clock.at += 30 * DAY
+    for _ in range(3):
+        await store.pack()
+    assert await months.statement("2026-11", None) == statement
+    plan = await store._days.plan(begin - 5 * DAY, clock())
+    assert len(plan.packed) == len(ids)
+
+
+async def test_a_day_that_changes_while_it_is_packed_is_packed_again(lessons, clock):
+    """The mark that came meanwhile stands; until then the day is read from its lessons."""
+    store, _ = lessons
+    start = clock()
+    await store.add(held(1, start))
+    clock.at += 10 * DAY
+    wanted, said = Filter(start - DAY, start + DAY), Correction(seconds=60, reason="x", by="boss", at=clock())
+    read = store._of_day
+
+    async def slowly(first, last):
+        found = await read(first, last)
+        if first <= start < last:
+            await store.change("l1", lambda old: corrected(old, said))
+        return found
+
+    store._of_day = slowly
+    await store.pack()
+    assert (await figures(store.figures(wanted))).total_minutes == 1.0
+    store._of_day = read
+    clock.at += 61
+    await store.pack()
+    assert (await store._days.plan(start - DAY, start + DAY)).packed[0]["corrections"] == [{"seconds": 60}]
+    assert (await figures(store.figures(wanted))).total_minutes == 1.0
