@@ -247,7 +247,7 @@ class Link:
 
     async def listen(self, rooms):
         try:
-            await self._call(self._rooms.update, set(rooms))
+            await self._call(lambda: self._rooms.update(rooms))
         except Unreachable:
             return set()
         return set(rooms)
