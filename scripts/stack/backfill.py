@@ -15,7 +15,6 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from backend_api.contract.snapshots import RoomPart
 from backend_api.db import Mongo, upsert
 from backend_api.service.errors import ConfigError
-from backend_api.tutoring.days import LessonDays
 from backend_api.tutoring.lesson import Lesson
 from backend_api.tutoring.months import MONTHS, STATEMENTS
 from backend_api.tutoring.store import LessonStore
@@ -45,10 +44,9 @@ class Backfill:
 
     async def add_lesson(self, lesson: Lesson) -> bool:
         """Whether it was missing."""
-        store, days = LessonStore(self._mongo, time.time), LessonDays(self._mongo, time.time)
+        store = LessonStore(self._mongo, time.time)
         if await store.exists(lesson.id):
             return False
-        await days.mark(lesson.began_or_sent_at)
         try:
             await store.add(lesson)
         except DuplicateKeyError:
