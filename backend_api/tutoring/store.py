@@ -55,6 +55,8 @@ class LessonStore:
         self._days = LessonDays(mongo, now)
 
     async def add(self, lesson: Lesson) -> None:
+        """Also one of a day long over."""
+        await self._days.mark(lesson.began_or_sent_at)
         await self._lessons.insert_one(_document(lesson))
 
     async def get(self, lesson_id: str) -> Lesson:

@@ -39,38 +39,41 @@ from scripts.stack.seed_data import (
 
 AT_ONCE = 1_000
 MONTH_DAYS = 30
-ENGAGEMENT_DAYS = 60
-"""Twice a month, so that a month can be compared with the one before."""
-MINUTES_DAYS = 6
-"""Minutes of rooms are taken for a little longer than that."""
+MOST_DAYS = 45
+"""Twice as many have to lie within the time for which raw events are kept."""
+MINUTES_DAYS = 1
+"""Before that, rooms have their packed hours only."""
+SESSIONS_AT_ONCE = 100
+"""Each is judged when it arrives."""
 MOST_PLAYS = 1_000_000
 
 
 class Step(NamedTuple):
-    """One kind of data, in batches; `put` tells how much of a batch was not there before."""
+    """One kind of data, in batches; `put` tells how much of a batch was not there before (of sessions: was taken)."""
 
     name: str
     batches: Sequence[Any]
     put: Callable[[Any], Awaitable[int]]
 
 
-class Hour(NamedTuple):
-    """An hour of a room, minute by minute."""
+class RoomDay(NamedTuple):
+    """The hours of a room's day that are over, minute by minute."""
 
     room: str
     at: int
-    minutes: list[dict[str, Any]]
+    hours: dict[int, list[dict[str, Any]]]
 
 
 class Seeding:
-    """Everything up to `now`, with about `number` plays a month."""
+    """Everything of the last `days` up to `now`, with about `number` plays a month."""
 
-    def __init__(self, backend: Backend, backfill: Backfill, now: float, number: int) -> None:
-        self._backend, self._backfill, self._now, self._number = backend, backfill, now, number
+    def __init__(self, backend: Backend, backfill: Backfill, now: float, *, days: int, number: int) -> None:
+        self._backend, self._backfill, self._now = backend, backfill, now
+        self._number_of_days, self._number = days, number
         self._today_at = int(now // DAY_SECONDS) * DAY_SECONDS
 
     async def run(self, progress: Progress) -> dict[str, int]:
-        """How much of each kind is there now that was not there before."""
+        """What `put` told, by kind."""
         known = tracks(random.Random(1))  # noqa: S311 - nobody's secret
         await self._name(known)
         steps = self._steps(known)
@@ -83,40 +86,40 @@ class Seeding:
         return found
 
     def _steps(self, known: Sequence[Track]) -> list[Step]:
-        hours = [hour for room in ROOMS for hour in self._hours(room)]
         minutes_from = self._today_at - MINUTES_DAYS * DAY_SECONDS
-        older = [hour for hour in hours if hour.at < minutes_from]
-        minutes = [minute for hour in hours if hour.at >= minutes_from for minute in hour.minutes]
+        days = [self._room_day(room, day_at) for room in ROOMS for day_at in self._days()]
+        newest = [hour for day in days if day.at >= minutes_from for hour in day.hours.values()]
+        minutes = [minute for hour in newest for minute in hour]
         lessons = [lesson for day_at in self._days() for lesson in seed_sessions.lessons(day_at, self._now)]
         return [
-            Step("hours of rooms", older, self._put_hour),
-            Step("minutes of rooms", list(_batches(minutes)), self._put_minutes),
+            Step("hours of rooms", [day for day in days if day.at < minutes_from], self._put_hours),
+            Step("minutes of rooms", list(_batches(minutes, AT_ONCE)), self._put_minutes),
             Step("events", list(self._events(known)), self._put_events),
-            Step("sessions", list(_batches(self._sessions())), self._put_sessions),
+            Step("sessions", list(_batches(self._sessions(), SESSIONS_AT_ONCE)), self._put_sessions),
             Step("lessons", lessons, self._put_lesson),
         ]
 
-    def _days(self, number: int = MONTH_DAYS) -> range:
-        """The starts of the last days, today's included."""
-        return range(self._today_at - number * DAY_SECONDS, self._today_at + 1, DAY_SECONDS)
+    def _days(self, times: int = 1) -> range:
+        """The starts of the last days, or of so many times more, today's included."""
+        return range(self._today_at - times * self._number_of_days * DAY_SECONDS, self._today_at + 1, DAY_SECONDS)
 
-    def _hours(self, room: str) -> Iterator[Hour]:
-        """Those that are over."""
-        for day_at in self._days():
-            for at, minutes in groupby(snapshots(room, day_at), lambda part: part["timestamp"] // HOUR_SECONDS):
-                if (at + 1) * HOUR_SECONDS <= self._now:
-                    yield Hour(room, at * HOUR_SECONDS, [_dated(minute) for minute in minutes])
+    def _room_day(self, room: str, day_at: int) -> RoomDay:
+        by_hour = groupby(snapshots(room, day_at), lambda part: part["timestamp"] // HOUR_SECONDS * HOUR_SECONDS)
+        hours = {
+            at: [_dated(minute) for minute in minutes] for at, minutes in by_hour if at + HOUR_SECONDS <= self._now
+        }
+        return RoomDay(room, day_at, hours)
 
     def _events(self, known: Sequence[Track]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Two months by country, a little more going on from day to day; nothing later than now."""
+        """Twice the days, so that they can be compared with as many before, by country; nothing later than now."""
         by_country: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for day_at in self._days(ENGAGEMENT_DAYS):
-            growing = 1.1 - 0.4 * (self._today_at - day_at) / DAY_SECONDS / ENGAGEMENT_DAYS
+        for day_at in self._days(2):
+            growing = 1.1 - 0.4 * (self._today_at - day_at) / DAY_SECONDS / (2 * MONTH_DAYS)
             for event in plays(known, day_at, round(self._number / MONTH_DAYS * growing)):
                 if event["timestamp"] < self._now * 1_000:
                     by_country[country_of(event["anonymousId"])].append(event)
         for country, events in by_country.items():
-            for batch in _batches(events):
+            for batch in _batches(events, AT_ONCE):
                 yield country, batch
 
     def _sessions(self) -> Iterator[dict[str, Any]]:
@@ -150,9 +153,9 @@ class Seeding:
                 info = {"name": name, "teacherIds": [teacher.id], "packageId": teacher.package}
                 await call("PUT", f"/api/students/{student}", info)
 
-    async def _put_hour(self, hour: Hour) -> int:
-        minutes = {hour.at + 60 * number: Part.model_validate(one) for number, one in enumerate(hour.minutes)}
-        return int(await self._backfill.add_hour(hour.room, hour.at, minutes))
+    async def _put_hours(self, day: RoomDay) -> int:
+        hours = {at: [Part.model_validate(minute) for minute in minutes] for at, minutes in day.hours.items()}
+        return await self._backfill.add_hours(day.room, hours)
 
     async def _put_minutes(self, minutes: list[dict[str, Any]]) -> int:
         answer = await self._backend.call("POST", "/internal/v1/snapshots", {"snapshots": minutes})
@@ -175,16 +178,19 @@ def _dated(part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "timestamp": datetime.fromtimestamp(part["timestamp"], UTC).isoformat()}
 
 
-def _batches(items: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _batches(items: Iterable[dict[str, Any]], at_once: int) -> Iterator[list[dict[str, Any]]]:
     iterator = iter(items)
-    while batch := list(islice(iterator, AT_ONCE)):
+    while batch := list(islice(iterator, at_once)):
         yield batch
 
 
-def _number(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= MOST_PLAYS:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number between 1 and {MOST_PLAYS:,}")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdigit() or not 0 < int(text) <= most:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number between 1 and {most:,}")
+        return int(text)
+
+    return number
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -193,7 +199,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         description="Fills a running local stack with a month of believable data for every page.",
         epilog="Running it again adds what is missing. It invents people and lessons: not for a database of real ones.",
     )
-    parser.add_argument("--plays", type=_number, default=12_000, metavar="N", help="plays a month (12,000)")
+    plays_help = "plays a month (12,000)"
+    parser.add_argument("--plays", type=_up_to(MOST_PLAYS), default=12_000, metavar="N", help=plays_help)
+    days_help = f"how many days back, of engagement twice as many ({MONTH_DAYS})"
+    parser.add_argument("--days", type=_up_to(MOST_DAYS), default=MONTH_DAYS, metavar="N", help=days_help)
     parser.add_argument("--mongo", metavar="URL", help="the backend's database (the embedded one of DIR)")
     parser.add_argument("--database", default="presence", metavar="NAME", help="its name (presence)")
     add_options(parser)
@@ -207,8 +216,11 @@ async def _run(options: argparse.Namespace) -> int:
         await backend.call("GET", "/api/admin/rollups")
         async with Backfill(options.mongo or _embedded(options.data), options.database) as backfill:
             with Progress(*columns, console=Console(stderr=True)) as progress:
-                found = await Seeding(backend, backfill, now, options.plays).run(progress)
-    print(", ".join(f"{number:,} {name}" for name, number in found.items()), "are new")
+                seeding = Seeding(backend, backfill, now, days=options.days, number=options.plays)
+                found = await seeding.run(progress)
+    sessions = found.pop("sessions")
+    print(f"{', '.join(f'{number:,} {name}' for name, number in found.items())} are new")
+    print(f"{sessions:,} sessions were told; those that were known stay as they are")
     secret = keyring.load(options.data).token_secret
     print(describe_seeded(options.backend, secret, artist=ARTISTS[0].id, now=now))
     return 0

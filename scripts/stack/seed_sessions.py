@@ -11,7 +11,7 @@ from scripts.stack.demo_school import LEARNERS, PACKAGE, STUDENTS
 from scripts.stack.links import DEMO_CHANNEL, DEMO_TEACHER
 from scripts.stack.seed_data import DAY_SECONDS, HOUR_SECONDS, country_of, moment
 
-CHANNELS = {DEMO_CHANNEL: ("Harbour Radio", 45), "jazz-fm": ("Jazz FM", 60)}
+CHANNELS = {DEMO_CHANNEL: ("Harbour Radio", 30), "jazz-fm": ("Jazz FM", 24)}
 """Their names, and about how many sessions a day has."""
 AGENTS = {
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148": 38,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -29,16 +30,13 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> range:
-    """Consecutive ports that nobody listens on at this moment."""
+    """Consecutive ports that nobody listens on, below those that the system hands out to outgoing connections."""
     while True:
-        with ExitStack() as probes:
-            first = 0
-            with suppress(OSError, OverflowError):
-                for number in range(count):
-                    probe = probes.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", first + number if first else 0))
-                    first = first or probe.getsockname()[1]
-                return range(first, first + count)
+        first = random.randrange(15_000, 32_000)
+        with ExitStack() as probes, suppress(OSError):
+            for port in range(first, first + count):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return range(first, first + count)
 
 
 class Stack:

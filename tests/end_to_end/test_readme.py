@@ -38,3 +38,17 @@ def test_an_internal_service_calls_the_backend_as_shown(start_stack, language, h
     block = _block(language, holding).replace("127.0.0.1:8080", f"127.0.0.1:{stack.backend_port}")
     program = ["bash", "-c", block] if language == "sh" else [sys.executable, "-c", block]
     assert wanted in _run(program, stack.data.parent)
+
+
+def test_sessions_are_asked_for_as_shown(start_stack):
+    """Listening time and its table, a link to a lesson, a learner's hours: the curl lines answer what they say."""
+    stack = start_stack().wait_ready()
+    key = _block("sh", "timeRange=24h").splitlines()[0]
+    wanted = {
+        "listening-time": '"totalListeningTime":"0h 0m"',
+        "teachers/students": '"trackingUrl":',
+        "daily": '"days":[]',
+    }
+    for holding, said in wanted.items():
+        block = _block("sh", holding).replace("127.0.0.1:8080", f"127.0.0.1:{stack.backend_port}")
+        assert said in _run(["bash", "-ec", f"{key}\n{block}"], stack.data.parent)

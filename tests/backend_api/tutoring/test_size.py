@@ -43,7 +43,7 @@ async def mongo(open_mongo, clock):
     batch = []
     for document in documents:
         batch.append(document)
-        if len(batch) == 5_000:
+        if len(batch) == 1_000:
             await mongo[LESSONS].insert_many(batch, ordered=False)
             batch = []
     return mongo

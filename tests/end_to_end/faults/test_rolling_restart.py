@@ -1,9 +1,12 @@
-"""Presence processes restarted one after the other behind the real balancer, under load."""
+"""Presence processes, and backends, restarted one after the other behind the real balancer, under load."""
 
 import asyncio
 import shutil
 import sqlite3
+import time
+from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
@@ -18,6 +21,48 @@ pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NO
 
 NODES = ("presence_server-1", "presence_server-2")
 DRAINING = {"PRESENCE__DRAIN_SECONDS": "1", "PRESENCE__TRUSTED_PROXIES": '["127.0.0.1/32"]'}
+
+
+BACKENDS = ("backend_api", "backend_api-2")
+
+
+async def _save_and_read(http, url, room, stop):
+    """One minute of a room after the other is saved, each is read back; how many there were. Raises at any failure."""
+    started_at, saved = time.time() // 60 * 60 - 3_600, 0
+    while not stop.is_set():
+        moment = datetime.fromtimestamp(started_at - 60 * saved, UTC).isoformat()
+        part = {"timestamp": moment, "viewerCount": 1, "avgViewers": 1, "peakViewers": 1}
+        path = f"{url}/api/v1/auctions/{room}"
+        async with http.post(f"{path}/analytics/snapshot", json=part) as answer:
+            assert (answer.status, (await answer.json())["data"]) == (200, {"saved": True})
+        async with http.get(f"{path}/settings") as answer:
+            assert answer.status == 200
+        saved += 1
+    return saved
+
+
+async def test_restarting_the_backends_in_turn_fails_no_request(programs, tmp_path):
+    """Each drains until the balancer has noticed; every answer is a success, and each saved minute is there once."""
+    environ = {"BACKEND__DRAIN_SECONDS": "1"}
+    await asyncio.gather(*(programs.start("backend_api", name, **environ) for name in BACKENDS))
+    balancer = Balancer(tmp_path, ["127.0.0.1:9"] * 2, [programs.address(name) for name in BACKENDS])
+    stop = asyncio.Event()
+    async with aiohttp.ClientSession(headers={"X-Internal-Request": programs.ring.api_key}) as http:
+        rooms = [f"r{number}" for number in range(4)]
+        work = [asyncio.create_task(_save_and_read(http, balancer.backend, room, stop)) for room in rooms]
+        for name in BACKENDS:
+            await programs.stop(name)
+            await programs.start("backend_api", name, **environ)
+            async with asyncio.timeout(10):
+                while (
+                    f"api/{'backend-2' if name == BACKENDS[1] else 'backend-1'} is UP" not in balancer.log.read_text()
+                ):
+                    await asyncio.sleep(0.05)
+        stop.set()
+        saved = await asyncio.gather(*work)
+    balancer.stop()
+    kept = Counter(document["r"] for document in await _documents(programs, PARTS))
+    assert kept == {f"auction:{room}": count for room, count in zip(rooms, saved, strict=True)}
 
 
 @pytest.fixture(params=[Balancer], ids=["haproxy"])

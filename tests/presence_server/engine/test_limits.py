@@ -243,6 +243,23 @@ async def test_drain_lets_everybody_go_without_a_disconnect_packet(run):
     fresh.close()
 
 
+async def test_drain_lets_go_in_slices_with_a_pause_after_each(run, monkeypatch):
+    """As many a second as was asked for: those who are let go do not all come back at once."""
+    raws = [(await joined(run))[0] for _ in range(120)]
+    left, real = [], asyncio.sleep
+
+    async def pause(seconds):
+        left.append((len(run.engine.connections()), seconds))
+        await real(0)
+
+    monkeypatch.setattr("presence_server.engine.connections.asyncio.sleep", pause)
+    await run.engine.drain(sockets_per_second=200)
+    assert left == [(70, 0.25), (20, 0.25), (0, 0.25)]
+    for raw in raws:
+        assert await raw.receive() == ("close", 1001)
+        raw.reset()
+
+
 async def test_closing_waits_for_handlers_in_flight():
     """What was begun is finished, or cancelled after its time, before the engine is closed."""
     async with ours() as run:
