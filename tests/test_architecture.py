@@ -67,6 +67,7 @@ PURE = [
     "presence_server/history/windows.py",
     "presence_server/limits.py",
     "presence_server/history/sampler.py",
+    "presence_server/history/rosters.py",
     "presence_server/expiries.py",
     "presence_server/respawn.py",
     "presence_server/delivery/reports.py",

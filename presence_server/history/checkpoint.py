@@ -182,10 +182,8 @@ def replay(records: Sequence[Record]) -> list[Part]:
                 break
             _replay_slot(record, changed, minute_at, windows)
             through, changed = record["closed"] + 1, {}
-    parts = (
-        window.part(owner["node"], owner["boot"], min(through or 0, SLOTS_PER_MINUTE)) for window in windows.values()
-    )
-    return [part for part in parts if part is not None]
+    before = min(through or 0, SLOTS_PER_MINUTE)
+    return [part for window in windows.values() for part in window.parts(owner["node"], owner["boot"], before)]
 
 
 def _first_slot(records: Sequence[Record], minute_at: int) -> int | None:

@@ -169,7 +169,7 @@ class Recorder:
             while windows and len(parts) < MAX_PARTS:
                 for window in windows:
                     others = self._roster(window.room, window.minute_at)
-                    parts += filter(None, [window.part(sampler.node, sampler.boot, others=others)])
+                    parts += window.parts(sampler.node, sampler.boot, others=others)
                     levels[window.minute_at][window.room] = window.level
                 last_minute_at = windows[-1].minute_at
                 # A busy node has tens of thousands of these: other work goes on in between.

@@ -1,11 +1,12 @@
 """The windows of all rooms of one node and boot. Pure: time is an argument; `recorder` keeps what comes out of here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
+from presence_server.history.rosters import Holder
 from presence_server.history.windows import MINUTE_SECONDS, Carried, MinuteWindow, minute_of, slot_of
 
-Roster = Callable[[str, int], tuple[str, ...]]
+Roster = Callable[[str, int], Sequence[Holder]]
 """Given a room and the start of a minute: the other nodes that are believed to have held the room in it."""
 
 
@@ -95,14 +96,14 @@ class Sampler:
     def _end(self, at: float, before_slot: int, roster: Roster) -> list[Part]:
         self.turn(at)
         self._carry_all_over()
-        parts = []
+        parts: list[Part] = []
         windows = [*self._closed, *self._open.values()]
         self._closed, self._open = [], {}
         for window in windows:
             window.advance(at)
             before = max(0, min(before_slot - slot_of(window.minute_at), SLOTS_PER_MINUTE))
-            parts.append(window.part(self.node, self.boot, before, roster(window.room, window.minute_at)))
-        return [part for part in parts if part is not None]
+            parts += window.parts(self.node, self.boot, before, roster(window.room, window.minute_at))
+        return parts
 
     def _carry_all_over(self) -> None:
         for room in list(self._past):

@@ -7,10 +7,12 @@ The slots before the first join, and those after an orderly end of the node, are
 nodes up they are part of a sum, and a node of which nothing is heard may be dead.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part, Slot
 from backend_api.contract.wire import at as moment
+from presence_server.history.rosters import Holder, sections
 
 MINUTE_SECONDS = SLOT_SECONDS * SLOTS_PER_MINUTE
 
@@ -120,17 +122,29 @@ class MinuteWindow:
         self.joins, self.leaves = carried.joins, carried.leaves
         self._counted_to = float(self.minute_at + (carried.slot.number + 1) * SLOT_SECONDS)
 
-    def part(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE, others: tuple[str, ...] = ()) -> Part | None:
-        """The contract's part of the slots below number `before`; None when none of them was held.
+    def parts(self, node: str, boot: int, before: int = SLOTS_PER_MINUTE, others: Sequence[Holder] = ()) -> list[Part]:
+        """The contract's parts of the slots below number `before`; none when none of them was held.
 
-        `others` are the other nodes that are believed to have held the room in this minute.
+        `others` are the other nodes that are believed to have held the room in this minute: one part, but for nodes
+        that are gone, and have to be heard in some slots only.
         """
         held = [slot for slot in self._slots() if slot.number < before]
         if not held:
-            return None
+            return []
         coming = range(held[0].number if self._zero_from is None else self._zero_from, held[0].number)
         gone = range(held[-1].number + 1, SLOTS_PER_MINUTE if self._ends else 0)
         slots = [*map(_nobody, coming), *held, *map(_nobody, gone)]
+        if not others:
+            return [self._part(node, boot, 0, slots, [node])]
+        cut = (
+            ([s for s in slots if start <= s.number < end], names)
+            for start, end, names in sections(others, self.minute_at)
+        )
+        said = [(some, [node, *names]) for some, names in cut if some]
+        return [self._part(node, boot, number, some, roster) for number, (some, roster) in enumerate(said)]
+
+    def _part(self, node: str, boot: int, number: int, slots: list[Slot], roster: list[str]) -> Part:
+        held = [slot for slot in slots if slot.held_seconds] or slots
         # Not validated: a busy node makes tens of thousands of these a minute, and a test holds that they are valid.
         return Part.model_construct(
             room=self.room,
@@ -142,10 +156,11 @@ class MinuteWindow:
             sample_count=sum(slot.held_seconds > 0 for slot in held),
             node=node,
             boot=boot,
+            part=number or None,
             slots=slots,
-            roster=[node, *others],
-            joins=self.joins,
-            leaves=self.leaves,
+            roster=roster,
+            joins=0 if number else self.joins,
+            leaves=0 if number else self.leaves,
         )
 
     def _slots(self) -> list[Slot]:

@@ -4,10 +4,11 @@ What other nodes say expires: nothing is believed of a node for longer than abou
 and what a node said of a room is gone from the store within 180 s unless that node says it again.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from presence_server.history.rosters import Holder
 from presence_server.rooms import CountChange, Counts
 
 Announce = Callable[[str], None]
@@ -34,7 +35,7 @@ class PresenceBackend(Protocol):
     def marks(self, room: str) -> Mapping[str, object]:
         """What a client has to know beside the count, as it is on the wire: `degraded`, `uniqueMode`."""
 
-    def roster(self, room: str, minute_at: int) -> tuple[str, ...]:
+    def roster(self, room: str, minute_at: int) -> Sequence[Holder]:
         """The other nodes that are believed to have held the room in the minute that starts at `minute_at`.
 
         In order of their names. A node that came or went within a second or two of the minute's edge is left out:

@@ -1,8 +1,9 @@
 """One process alone: what a room has here is what it has."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from presence_server.history.rosters import Holder
 from presence_server.presence.base import NO_MARKS, Announce
 from presence_server.rooms import CountChange, Counts
 
@@ -22,7 +23,7 @@ class MemoryPresence:
     def marks(self, room: str) -> Mapping[str, object]:
         return NO_MARKS
 
-    def roster(self, room: str, minute_at: int) -> tuple[str, ...]:
+    def roster(self, room: str, minute_at: int) -> Sequence[Holder]:
         return ()
 
     async def trouble(self) -> str | None:

@@ -4,13 +4,14 @@ Redis is never waited for on the way of a join. While it is gone, counts are thi
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from presence_server.clock import Clock
 from presence_server.errors import Unreachable
+from presence_server.history.rosters import Holder
 from presence_server.presence.base import NO_MARKS, Announce
 from presence_server.presence.beats import Beats
 from presence_server.presence.book import Book
@@ -93,9 +94,10 @@ class RedisPresence:
             return _DEGRADED
         return _ESTIMATE if self._state.others(room).is_estimate else NO_MARKS
 
-    def roster(self, room: str, minute_at: int) -> tuple[str, ...]:
-        start = minute_at - self._clock.now() + self._now()
-        return self._state.roster(room, start, start + MINUTE_SECONDS)
+    def roster(self, room: str, minute_at: int) -> Sequence[Holder]:
+        ahead = self._clock.now() - self._now()
+        found = self._state.roster(room, minute_at - ahead, minute_at - ahead + MINUTE_SECONDS)
+        return [Holder(node, since + ahead, until + ahead) for node, since, until in found]
 
     async def trouble(self) -> str | None:
         return (self._beats.trouble or "catching up") if self._is_gone() else None

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import NamedTuple
 
+from presence_server.history.rosters import Holder
 from presence_server.presence.members import Members
 from presence_server.presence.wire import Change, Figures, Published, Snapshot, inc_of, node_of
 
@@ -44,7 +45,7 @@ class _Entry(NamedTuple):
 
 
 class _Span(NamedTuple):
-    node: str
+    member: str
     since: float
     until: float
 
@@ -163,16 +164,22 @@ class SharedState:
         state = self._rooms.get(room)
         return state is not None and state.uncounted
 
-    def roster(self, room: str, start: float, end: float) -> tuple[str, ...]:
+    def roster(self, room: str, start: float, end: float) -> list[Holder]:
         """The other nodes that held the room between two moments, a little off the edges."""
         state = self._rooms.get(room)
         if state is None:
-            return ()
-        since, until = end - EDGE_SECONDS, start + EDGE_SECONDS
-        entries = ((member, entry) for member, entry in state.entries.items() if member in self._members)
-        held = {node_of(member) for member, entry in entries if entry.since < since}
-        held |= {span.node for span in state.spans if span.since < since and span.until > until}
-        return tuple(sorted(held))
+            return []
+        entries = [
+            _Span(member, entry.since, inf) for member, entry in state.entries.items() if member in self._members
+        ]
+        held: dict[str, Holder] = {}
+        for member, since, until in (*entries, *state.spans):
+            if since < end - EDGE_SECONDS and until > start + EDGE_SECONDS:
+                node, is_here = node_of(member), member in self._members
+                span = Holder(node) if is_here else Holder(node, since, until)
+                known = held.get(node, span)
+                held[node] = Holder(node, min(known.since, span.since), max(known.until, span.until))
+        return [held[node] for node in sorted(held)]
 
     def __len__(self) -> int:
         return len(self._rooms)
@@ -229,7 +236,7 @@ class SharedState:
     def _end(self, state: _Room, member: str, since: float, until: float) -> None:
         if since <= until:
             spans = [span for span in state.spans if span.until > until - _REMEMBERED_SECONDS]
-            state.spans = (*spans, _Span(node_of(member), since, until))
+            state.spans = (*spans, _Span(member, since, until))
 
     def _unlist(self, room: str, member: str) -> None:
         rooms = self._rooms_of.get(member)

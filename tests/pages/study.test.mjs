@@ -103,3 +103,39 @@ test('the hook tracks while it is mounted', async () => {
   unmount();
   assert.equal(isTracking('c1'), false);
 });
+
+test('two components on one call hear the same, and the last to leave ends it', async () => {
+  const { io, made } = fakeIo();
+  const states = [];
+  const unmounts = [];
+  const useStudyCall = studyHook({
+    useState: (first) => { const at = states.push(first) - 1; return [first, (change) => { states[at] = change(states[at]); }]; },
+    useEffect: (effect) => { unmounts.push(effect()); },
+  });
+  useStudyCall({ io, url: 'http://p', token: TOKEN, callId: 'c1' });
+  made[0].hear('session', { sessionId: 's', sessionToken: 't', startedAt: '2026-11-21T10:00:00Z', resumed: false });
+  made[0].hear('duration', { callId: 'c1', durationSeconds: 30, source: 'server' });
+  useStudyCall({ io, url: 'http://p', token: TOKEN, callId: 'c1' });
+  assert.deepEqual(states[1], { status: 'live', durationSeconds: 30 });
+  made[0].hear('duration', { callId: 'c1', durationSeconds: 60, source: 'server' });
+  assert.deepEqual(states, [{ status: 'live', durationSeconds: 60 }, { status: 'live', durationSeconds: 60 }]);
+  unmounts[0]();
+  unmounts[0]();
+  made[0].hear('duration', { callId: 'c1', durationSeconds: 90, source: 'server' });
+  assert.deepEqual([made.length, isTracking('c1'), ...states.map((state) => state.durationSeconds)], [1, true, 60, 90]);
+  unmounts[1]();
+  assert.equal(isTracking('c1'), false);
+});
+
+test('who leaves the call leaves it for everybody on the page', async () => {
+  const { io, made } = fakeIo();
+  const heard = [];
+  const leave = startTracking({ io, url: 'http://p', token: TOKEN, callId: 'c1' });
+  startTracking({ io, url: 'http://p', token: TOKEN, callId: 'c1', onStatus: ({ status }) => heard.push(status) });
+  made[0].hear('session', { sessionId: 's', sessionToken: 't', startedAt: '2026-11-21T10:00:00Z', resumed: false });
+  await endTracking('c1');
+  assert.deepEqual([heard.at(-1), made[0].sent], ['ended', ['end']]);
+  startTracking({ io, url: 'http://p', token: TOKEN, callId: 'c1' });
+  await leave();
+  assert.equal(isTracking('c1'), true);
+});

@@ -22,8 +22,7 @@ MINUTE = 1_800_000_000 - 1_800_000_000 % 60
 def _part(room: str) -> Part:
     window = MinuteWindow(room, MINUTE, 3, MINUTE)
     window.advance(MINUTE + 60)
-    part = window.part("node-1", 7)
-    assert part is not None
+    [part] = window.parts("node-1", 7)
     return part
 
 

@@ -14,6 +14,7 @@ from presence_server.folder import DataFolder
 from presence_server.history import recorder as module
 from presence_server.history.checkpoint import Checkpoint
 from presence_server.history.recorder import Recorder
+from presence_server.history.rosters import Holder
 from presence_server.rooms import CountChange, Counts
 
 MINUTE = 1_800_000_000 - 1_800_000_000 % 60
@@ -30,12 +31,12 @@ class Node:
         self.clock = Clock(folder.last_boot(), lambda: self.wall, lambda: self.monotonic)
         self.outbox = outbox
         self.folder = folder
-        self.others: dict[tuple[str, int], tuple[str, ...]] = {}
+        self.others: dict[tuple[str, int], list[Holder]] = {}
         checkpoint = Checkpoint(folder.path, "node-1")
         self.recorder = Recorder("node-1", self.clock, folder, checkpoint, outbox, self.roster)
 
-    def roster(self, room: str, minute_at: int) -> tuple[str, ...]:
-        return self.others.get((room, minute_at), ())
+    def roster(self, room: str, minute_at: int) -> list[Holder]:
+        return self.others.get((room, minute_at), [])
 
     def at(self, second: float, *, step: float = 0.0) -> None:
         """Move to a second of the minute; `step` is how far the wall clock jumps beside that."""
@@ -98,7 +99,7 @@ async def test_the_minute_that_is_over_is_in_the_outbox_at_the_next_tick(node):
 
 async def test_a_part_names_the_nodes_that_held_the_room_in_its_minute(node):
     """As they are known when the minute is filed, closed or cut short; each room and minute has its own."""
-    node.others = {(ROOM, MINUTE): ("node-0", "node-2"), (ROOM, MINUTE + 60): ("node-3",)}
+    node.others = {(ROOM, MINUTE): [Holder("node-0"), Holder("node-2")], (ROOM, MINUTE + 60): [Holder("node-3")]}
     node.at(2)
     node.count(1)
     node.count(1, "auction:mine")

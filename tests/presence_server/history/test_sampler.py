@@ -17,7 +17,7 @@ def _sampler(held_from: float = 0.0, levels=None) -> Sampler:
 def _parts(sampler: Sampler, limit: int = 1_000):
     taken = []
     while windows := sampler.take_closed(limit):
-        taken += [window.part("node-1", 7) for window in windows]
+        taken += [part for window in windows for part in window.parts("node-1", 7)]
     return taken
 
 
@@ -91,7 +91,7 @@ def test_an_abandoned_boot_covers_only_the_slots_it_gave_out():
     new = Sampler("node-1", 8, MINUTE + 15, levels)
     new.turn(MINUTE + 60)
     [window] = new.take_closed(10)
-    part = window.part("node-1", 8)
+    [part] = window.parts("node-1", 8)
     assert [slot.number for slot in old.slots] == [0, 1]
     assert [slot.number for slot in part.slots] == list(range(3, 12))
     assert (old.peak_viewers, part.min_viewers) == (4, 9)

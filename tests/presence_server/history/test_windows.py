@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.contract.snapshots import Part, Slot
+from presence_server.history.rosters import Holder
 from presence_server.history.windows import MinuteWindow
 
 ROOM = "auction:demo"
@@ -17,8 +18,7 @@ def _window(level: int, held_from: float = 0.0, zero_from: int | None = None) ->
 
 def _closed(window: MinuteWindow) -> Part:
     window.advance(MINUTE + 60)
-    part = window.part("node-1", 7)
-    assert part is not None
+    [part] = window.parts("node-1", 7)
     return part
 
 
@@ -82,8 +82,9 @@ def test_a_part_ends_where_it_is_told_and_is_none_without_slots():
     """Only slots below the given number are in it."""
     window = _window(2)
     window.advance(MINUTE + 60)
-    assert [slot.number for slot in window.part("n", 1, before=3).slots] == [0, 1, 2]
-    assert window.part("n", 1, before=0) is None
+    [part] = window.parts("n", 1, before=3)
+    assert [slot.number for slot in part.slots] == [0, 1, 2]
+    assert window.parts("n", 1, before=0) == []
 
 
 def test_a_restored_window_goes_on_where_it_was():
@@ -118,3 +119,17 @@ def test_any_timeline_gives_a_valid_part_with_the_true_figures(held_from, first,
     assert sum(slot.viewer_seconds for slot in part.slots) == pytest.approx(seconds, abs=0.05)
     assert part.avg_viewers == pytest.approx(seconds / (60 - held_from), abs=0.02)
     assert Part.model_validate_json(part.model_dump_json(by_alias=True)) == part
+
+
+def test_a_minute_is_cut_where_a_node_that_is_gone_held_the_room():
+    """It has to be heard from the slot before it came to the one after it was seen last; one that lives, always."""
+    window = _window(2)
+    window.advance(MINUTE + 60)
+    parts = window.parts("n1", 7, others=[Holder("n2"), Holder("n3", MINUTE + 17, MINUTE + 32)])
+    said = [(part.part, part.roster, [slot.number for slot in part.slots]) for part in parts]
+    assert said == [
+        (None, ["n1", "n2"], [0, 1]),
+        (1, ["n1", "n2", "n3"], [2, 3, 4, 5, 6, 7]),
+        (2, ["n1", "n2"], [8, 9, 10, 11]),
+    ]
+    assert [Part.model_validate_json(part.model_dump_json(by_alias=True)) for part in parts] == parts

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from backend_api.contract.snapshots import SLOT_SECONDS, Part
 from backend_api.viewers.history import NodePart, Stretch, merge_minute, merge_slots, node_part
 from presence_server.history.checkpoint import closed_record, levels_record, replay, rooms_record
+from presence_server.history.rosters import Holder
 from presence_server.history.sampler import Sampler, carried
 from presence_server.history.windows import MINUTE_SECONDS, MinuteWindow, minute_of, slot_of
 
@@ -48,11 +49,14 @@ class True_(NamedTuple):  # noqa: N801 - the name it deserves is taken
 
 
 class Holding:
-    """A stretch in which the others believe that a node holds the room; `end` is known to them at `end_known`."""
+    """A stretch in which the others believe that a node holds the room; `end` is known to them at `end_known`.
+
+    From `gone_known` on they know that this life of the node is over.
+    """
 
     def __init__(self, known: float) -> None:
         self.known = known
-        self.end = self.end_known = math.inf
+        self.end = self.end_known = self.gone_known = math.inf
 
 
 class Node:
@@ -125,6 +129,9 @@ class Node:
         assert self.sampler is not None
         self.parts += self.sampler.end(self.now, self.roster)
         self.stopped_at = minute_of(self.now)
+        self._gone(self.cluster.now + NEWS_SECONDS)
+        if self.heard:
+            self.heard[-1][1] = min(self.heard[-1][1], self.cluster.now)
         self.sampler = None
 
     def kill(self, *, disk_kept: bool) -> None:
@@ -133,6 +140,7 @@ class Node:
             last_seen = max(self.cluster.now - BEAT_SECONDS, self.holdings[-1].known)
             self._holds_no_more(last_seen, self.cluster.now + DEATH_SECONDS)
             self.heard[-1][1] = self.cluster.now
+        self._gone(self.cluster.now + DEATH_SECONDS)
         self.level, self._since, self.sampler = 0, None, None
         if disk_kept and self._records:
             self._unclean = True
@@ -159,11 +167,24 @@ class Node:
                 self._file(window)
         self._plan_tick()
 
-    def roster(self, _room: str, minute_at: int) -> tuple[str, ...]:
+    def roster(self, _room: str, minute_at: int) -> list[Holder]:
         """The other nodes that this one believes to have held the room in that minute, by its own clock."""
         start, end = minute_at - self.offset, minute_at + MINUTE_SECONDS - self.offset
-        others = (node for node in self.cluster.nodes.values() if node is not self)
-        return tuple(node.name for node in others if any(self._believes(one, start, end) for one in node.holdings))
+        found = []
+        for node in self.cluster.nodes.values():
+            spans = [self._span_of(one) for one in node.holdings if self._believes(one, start, end)]
+            if node is not self and spans:
+                found.append(Holder(node.name, min(since for since, _ in spans), max(until for _, until in spans)))
+        return found
+
+    def _span_of(self, holding: Holding) -> tuple[float, float]:
+        if holding.gone_known > self.cluster.now:
+            return -math.inf, math.inf
+        return holding.known + self.offset, holding.end + self.offset
+
+    def _gone(self, known: float) -> None:
+        for holding in self.holdings:
+            holding.gone_known = min(holding.gone_known, known)
 
     def _believes(self, holding: Holding, start: float, end: float) -> bool:
         now = self.cluster.now
@@ -174,13 +195,22 @@ class Node:
         return max(holding.known, heard[0]) < end - EDGE_SECONDS and known_end > start + EDGE_SECONDS
 
     def _note_unnoticed(self) -> None:
-        """What was only near the edges of a lost minute is in nobody's roster; what a dead node left names nobody."""
+        """What was only near the edges of a lost minute is in nobody's roster, nor is what was over before others came.
+
+        What a dead node left names nobody.
+        """
         minute_at = minute_of(self.now)
         deaths = self.cluster.deaths.setdefault(minute_at, set())
         deaths.add(self.name)
         if self.stopped_at == minute_at:
             deaths.add("the life that ended well before, and spoke for the rest of the minute")
-        if len(deaths) > 1 or (self.holdings and self.holdings[-1].known > self.cluster.now):
+        others = [node for node in self.cluster.nodes.values() if node is not self]
+        was_heard = all(
+            any(node._believes(holding, minute_at - 1.0, minute_at + MINUTE_SECONDS + 1.0) for node in others)
+            for holding in self.holdings
+            if minute_at - 1.0 < holding.end
+        )
+        if len(deaths) > 1 or not was_heard or (self.holdings and self.holdings[-1].known > self.cluster.now):
             self.cluster.unnoticed.add(minute_at)
         near = EDGE_SECONDS + BEAT_SECONDS + NEWS_SECONDS + abs(self.offset) + 0.5
         inside = Span(minute_at + near, minute_at + MINUTE_SECONDS - near, 0)
@@ -204,8 +234,7 @@ class Node:
 
     def _file(self, window: MinuteWindow) -> None:
         assert self.sampler is not None
-        part = window.part(self.name, self._boot, others=self.roster(ROOM, window.minute_at))
-        self.parts += [] if part is None else [part]
+        self.parts += window.parts(self.name, self._boot, others=self.roster(ROOM, window.minute_at))
         self._records.pop(window.minute_at, None)
         if window.level:
             next_at = window.minute_at + MINUTE_SECONDS

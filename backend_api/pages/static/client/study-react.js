@@ -7,22 +7,23 @@
  *     const useStudyCall = studyHook(React);
  *     const { status, durationSeconds } = useStudyCall({ io, url, backendUrl, token, callId });
  *
- * Tracks the call while the component is mounted; options other than `callId` are read when it begins.
+ * Tracks the call while a component that names it is mounted; several of them share one session. Options other than
+ * `callId` are read when it begins.
  */
 
-import { endTracking, startTracking } from './study.js';
+import { startTracking } from './study.js';
 
 export const studyHook = ({ useEffect, useState }) => function useStudyCall(options) {
   const [state, setState] = useState({ status: 'connecting', durationSeconds: 0 });
   useEffect(() => {
     if (!options.callId) return undefined;
-    startTracking({
+    const leave = startTracking({
       ...options,
       onStatus: ({ status }) => setState((before) => ({ ...before, status })),
       onDuration: ({ durationSeconds }) => setState((before) => ({ ...before, durationSeconds })),
     });
     return () => {
-      endTracking(options.callId);
+      leave();
     };
   }, [options.callId]);
   return state;

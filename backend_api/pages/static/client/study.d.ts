@@ -56,7 +56,9 @@ export interface DailyOptions {
   tz?: string;
 }
 
-export function startTracking(options: StudyOptions): void;
+/** Gives back a way to stop hearing of the call; its tracking ends with the last caller that does. */
+export function startTracking(options: StudyOptions): () => Promise<void>;
+/** The user leaves the call, whoever hears of it. */
 export function endTracking(callId: string): Promise<void>;
 export function isTracking(callId?: string): boolean;
 export function dailyHours(options: DailyOptions): Promise<StudyDay[]>;

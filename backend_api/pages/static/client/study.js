@@ -23,11 +23,20 @@ const FATAL = new Set(['bad_request', 'unauthorized']);
 
 const tracked = new Map();
 
-/** See study.d.ts for every option. Tracking a call that is tracked already changes nothing. */
+/**
+ * See study.d.ts for every option. A call that is tracked already is not tracked twice: its `on...` hear what is known
+ * and what comes. Gives back a way to stop hearing; the call's tracking ends with the last one that does.
+ */
 export function startTracking(options) {
   const { callId } = options;
   if (typeof callId !== 'string') throw new TypeError('startTracking needs a `callId`');
   if (!tracked.has(callId)) tracked.set(callId, track(options));
+  const call = tracked.get(callId);
+  const listener = { onSession: options.onSession, onDuration: options.onDuration, onStatus: options.onStatus };
+  call.audience.join(listener);
+  return async () => {
+    if (call.audience.leave(listener) && tracked.get(callId) === call) await endTracking(callId);
+  };
 }
 
 /** The user leaves the call. Resolves once the server has been told. */
@@ -64,6 +73,24 @@ export function subjectOf(token) {
 
 const freshOf = (token) => Promise.resolve(typeof token === 'function' ? token() : token);
 
+/** Tells everybody; who joins later hears the latest of each kind. */
+function newAudience() {
+  const listeners = new Set();
+  const latest = new Map();
+  return {
+    join(listener) {
+      listeners.add(listener);
+      for (const [name, said] of latest) listener[name]?.(said);
+    },
+    /** Whether nobody is left. */
+    leave: (listener) => listeners.delete(listener) && listeners.size === 0,
+    teller: (name) => (said) => {
+      latest.set(name, said);
+      for (const listener of [...listeners]) listener[name]?.(said);
+    },
+  };
+}
+
 function track({
   callId,
   url,
@@ -72,10 +99,9 @@ function track({
   path = '/socket.io/',
   transports = ['websocket', 'polling'],
   io = globalThis.io,
-  onSession = () => {},
-  onDuration = () => {},
-  onStatus = () => {},
 }) {
+  const audience = newAudience();
+  const [onSession, onDuration, onStatus] = ['onSession', 'onDuration', 'onStatus'].map(audience.teller);
   const storageKey = `presence.study.${callId}`;
   let via = null;
   let isOver = false;
@@ -197,7 +223,7 @@ function track({
   } else {
     fallBack();
   }
-  return { end };
+  return { end, audience };
 }
 
 // The session's token outlives a reload, and no more: it is this tab's.

@@ -118,9 +118,11 @@ export function lessonStatus({ sessionStatus, present, endReason, delivered, del
   const [is, words] = STATUS_WORDS[sessionStatus];
   const failed = delivered === 'failed' && deliveryReason ? `: ${deliveryReason}` : '';
   const why = END_WORDS[endReason] ?? (isAway ? 'away' : '');
+  // Whoever was there had the link, whether or not we sent it.
+  const isMoot = delivered === 'none' && sessionStatus !== 'pending';
   return cell(
     make('span', { class: 'status', 'data-is': isAway ? 'wait' : is }, words), ...(why ? [under(why)] : []),
-    under(DELIVERY_WORDS[delivered] + failed, delivered === 'failed'),
+    ...(isMoot ? [] : [under(DELIVERY_WORDS[delivered] + failed, delivered === 'failed')]),
   );
 }
 
