@@ -182,6 +182,9 @@ class Link:
     def die(self) -> None:
         self._redis.links.remove(self)
 
+    def hears(self, room: str) -> bool:
+        return room in self._rooms
+
     def deliver(self, room: str, change: Change) -> None:
         if room in self._rooms and change.member != self._own and self._dice.random() >= self.loses:
             asyncio.get_running_loop().create_task(self._arrive(room, change))
@@ -238,6 +241,9 @@ class Link:
             return await self._call(self._redis.read, list(rooms))
         except Unreachable:
             return [None] * len(rooms)
+
+    async def refresh(self, rooms):
+        return await self.read(rooms)
 
     async def listen(self, rooms):
         try:
