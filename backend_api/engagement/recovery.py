@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from secrets import token_hex
 
 from backend_api.db import Mongo
 from backend_api.engagement.ingest import Ingest
@@ -45,7 +46,7 @@ class Recovery:
         for track, slices in (await self._ingest.slices_of_plays(set(intent.ends))).items():
             changes[track].slices |= slices
         now = self._now()
-        await self._tracks.mark(changes, f"r{intent.batch}", now, self._calendar.day_of(now))
+        await self._tracks.mark(changes, token_hex(8), now, self._calendar.day_of(now))
         await self._intents.remove(intent.batch)
 
     async def _opinions(self, track: str, slot: Slot) -> list[Opinion]:

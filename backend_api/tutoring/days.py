@@ -64,10 +64,10 @@ class LessonDays:
         rest = [(begin, end) for begin, end in zip(cuts[::2], cuts[1::2], strict=True) if begin < end]
         return Plan([row for day in days.values() for row in _unpacked(day)], rest)
 
-    async def pack(self, first_at: float, read: Read) -> None:
+    async def pack(self, read: Read) -> None:
         """Packs some of the days that are over and not packed, or marked; the others in the next round."""
         settled = self._settled()
-        first = max(int(first_at // DAY_SECONDS), settled - KEPT_DAYS)
+        first = settled - KEPT_DAYS
         found = self._days.find({"_id": {"$gte": first, "$lt": settled}}, {"by": 1, "markedAt": 1})
         known = {document["_id"]: document async for document in found}
         due = [day for day in range(settled - 1, first - 1, -1) if self._is_due(known.get(day))]

@@ -15,7 +15,7 @@ INDEXES = (
     Index(LESSONS, ("at", "_id")),
     Index(LESSONS, ("teacherId", "at", "_id")),
     Index(LESSONS, ("studentId", "at", "_id")),
-    Index(LESSONS, ("sessionStatus", "lastActivityAt")),
+    Index(LESSONS, ("sessionStatus", "at", "_id")),
     Index(LESSONS, ("delivery.nextAt",)),
 )
 
@@ -124,9 +124,7 @@ class LessonStore:
 
     async def pack(self) -> None:
         """The job: packs the days that are over."""
-        found = await self._lessons.find({}, {"at": 1}).sort("at", 1).limit(1).to_list(1)
-        if found:
-            await self._days.pack(found[0]["at"].timestamp(), self._of_day)
+        await self._days.pack(self._of_day)
 
     async def _of_day(self, start_at: float, end_at: float) -> list[Document]:
         return [document async for document in self.raw_figures(Filter(start_at, end_at))]

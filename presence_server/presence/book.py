@@ -6,7 +6,7 @@ Only the present state is ever said. What went wrong is not repeated; the room i
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from presence_server.presence.wire import hashed
+from presence_server.presence.wire import Figures, hashed
 from presence_server.rooms import Counts
 
 ESTIMATE_ABOVE = 10_000
@@ -30,12 +30,12 @@ class Publication(NamedTuple):
 class _Said:
     """What was last said about a room and is known to have arrived."""
 
-    __slots__ = ("connections", "member", "people")
+    __slots__ = ("member", "people", "version")
 
     def __init__(self) -> None:
         self.member = ""
-        self.connections = 0
         self.people = 0
+        self.version = 0
 
 
 class Book:
@@ -96,14 +96,26 @@ class Book:
         """Redis has it."""
         said = self._said.get(publication.room)
         if said is not None:
-            said.member, said.connections = publication.member, publication.connections
-            said.people = publication.people
+            said.member, said.people, said.version = publication.member, publication.people, publication.version
             if not publication.connections and publication.room not in self._due:
                 del self._said[publication.room]
 
     def failed(self, publication: Publication) -> None:
         """Nobody knows whether Redis has it."""
         self.repeat(publication.room, in_full=True)
+
+    def keeper(self, room: str) -> str:
+        """As whom the room was last said; empty where it was not, or where that failed."""
+        said = self._said.get(room)
+        return "" if said is None else said.member
+
+    def check(self, room: str, found: Figures | None) -> bool:
+        """Given what Redis holds of it here: whether the room is as it was said. Where it is not, it is due in full."""
+        said = self._said.get(room)
+        if said is None or room in self._due or (found is not None and found.version >= said.version):
+            return True
+        self.repeat(room, in_full=True)
+        return False
 
     def people_said(self, room: str) -> int:
         """How many people Redis knows of here."""

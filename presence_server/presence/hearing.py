@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from presence_server.errors import Unreachable
 from presence_server.presence.state import SharedState
 from presence_server.presence.store import Store
+from presence_server.presence.wire import Snapshot
 
 WARM_SECONDS = 0.25
 """How long somebody waits at most to hear what a room has elsewhere."""
@@ -35,15 +36,22 @@ class _Heard:
 class Hearing:
     """The rooms that are heard. `is_here` says which are still wanted.
 
-    `read` is told of every room that was read, whether it may look different now, and whether it was warm before.
+    `read` is told of every room that was read, what was found, and whether it may look different now; `keeper` says
+    as whom this node spoke of a room, so that it lives on.
     """
 
     def __init__(
-        self, store: Store, state: SharedState, is_here: Callable[[str], bool], read: Callable[[str, bool, bool], None]
+        self,
+        store: Store,
+        state: SharedState,
+        is_here: Callable[[str], bool],
+        keeper: Callable[[str], str],
+        read: Callable[[str, Snapshot, bool], None],
     ) -> None:
         self._store = store
         self._state = state
         self._is_here = is_here
+        self._keeper = keeper
         self._read = read
         self._left: dict[str, float] = {}
         self._rooms: dict[str, _Heard] = {}
@@ -111,7 +119,9 @@ class Hearing:
             self._round, self._round_at = list(self._rooms), now
             self._share = -(-len(self._round) // int(REFRESH_SECONDS))
         some, self._round = self._round[: self._share], self._round[self._share :]
-        await self._read_all([room for room in some if self.is_warm(room)])
+        warm = {room: self._keeper(room) for room in some if self.is_warm(room)}
+        if warm:
+            self._take(warm, await self._store.refresh(warm))
 
     def overdue(self, seconds: float) -> list[str]:
         """Rooms that have been cold for so long, each once."""
@@ -145,16 +155,17 @@ class Hearing:
         done: set[str] = set()
         try:
             confirmed = await self._store.listen(rooms)
-            done = await self._read_all([room for room in rooms if room in confirmed])
+            heard = [room for room in rooms if room in confirmed]
+            done = self._take(heard, await self._store.read(heard)) if heard else done
         except Unreachable:
             pass
         self._cold.update((room, None) for room in rooms if room in self._rooms and room not in done)
         return len(done) == len(rooms)
 
-    async def _read_all(self, rooms: list[str]) -> set[str]:
-        """Read rooms; those that were."""
+    def _take(self, rooms: Iterable[str], snapshots: Iterable[Snapshot | None]) -> set[str]:
+        """Take in what was read; the rooms that were."""
         done = set()
-        for room, snapshot in zip(rooms, await self._store.read(rooms) if rooms else (), strict=True):
+        for room, snapshot in zip(rooms, snapshots, strict=True):
             heard = self._rooms.get(room)
             if snapshot is not None and heard is not None:
                 done.add(room)
@@ -163,7 +174,7 @@ class Hearing:
                 was_cold = room not in self._cold and heard.cold_since is not None
                 if was_cold:
                     self._make_warm(heard)
-                self._read(room, changed or was_cold, not was_cold)
+                self._read(room, snapshot, changed or was_cold)
         return done
 
     def _make_warm(self, heard: _Heard) -> None:

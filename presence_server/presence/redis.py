@@ -22,7 +22,7 @@ from presence_server.presence.publisher import Publisher
 from presence_server.presence.state import SharedState
 from presence_server.presence.store import Heard, Store
 from presence_server.presence.uniques import Uniques
-from presence_server.presence.wire import Change, Published
+from presence_server.presence.wire import Change, Published, Snapshot
 from presence_server.rooms import CountChange, Counts, RoomCounter
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class RedisPresence:
         self._beats = Beats(node, self._members, self._store, clock.now, self._began, self._members_read)
         speaker, is_estimate = self._beats.speaker, self._state.is_estimate
         self._publisher = Publisher(self._book, self._store, speaker, is_estimate, self._published)
-        self._hearing = Hearing(self._store, self._state, counter.__contains__, self._room_read)
+        self._hearing = Hearing(self._store, self._state, counter.__contains__, self._book.keeper, self._room_read)
         self._uniques = Uniques(node, self._book, self._state, self._store, speaker)
         self._cleaning = Cleaning(self._members, self._state, self._store, self._uniques.is_ours)
         self._gone_at: float | None = float("-inf")
@@ -231,15 +231,14 @@ class RedisPresence:
             self._announce(room)
         self._recounted(room, was_estimate=was_estimate)
 
-    def _room_read(self, room: str, changed: bool, is_refresh: bool) -> None:
+    def _room_read(self, room: str, snapshot: Snapshot, changed: bool) -> None:
         strangers = self._state.strangers(room)
         if strangers:
             self._beats.look()
             self._cleaning.suspect(room, strangers)
         if changed:
             self._announce(room)
-        if is_refresh and room in self._book:
-            self._book.repeat(room)
+        if not self._book.check(room, snapshot.members.get(self._book.keeper(room))):
             self._publisher.wake()
         self._recounted(room, was_estimate=False)
 

@@ -106,6 +106,11 @@ class Store:
         replies = await self._run([(key.encode(), [("HGETALL", key)]) for key in keys])
         return [None if reply is None else snapshot_of(reply[0]) for reply in replies]  # type: ignore[arg-type]
 
+    async def refresh(self, rooms: Mapping[str, str]) -> list[Snapshot | None]:
+        """As `read`; what the room's member, if one is given, said there lives on. Nobody is told anything."""
+        replies = await self._run([_refreshing(room, member) for room, member in rooms.items()])
+        return [None if reply is None else snapshot_of(reply[-1]) for reply in replies]  # type: ignore[arg-type]
+
     async def listen(self, rooms: Sequence[str]) -> set[str]:
         """Hear these rooms; those that the servers confirmed."""
         by_primary: dict[Primary, list[str]] = {}
@@ -263,6 +268,12 @@ def _errand(publication: Publication) -> Errand:
         scripts.PUBLISH, [f"{base}:c", key], publication.member, *figures, ROOM_SECONDS, len(add), *add, *remove
     )
     return base.encode(), [*before, publish]
+
+
+def _refreshing(room: str, member: str) -> Errand:
+    base = base_key(room)
+    kept = (f"{base}:c", f"{base}:u:{member}", f"{base}:h:{member}") if member else ()
+    return base.encode(), [*(("EXPIRE", key, ROOM_SECONDS) for key in kept), ("HGETALL", f"{base}:c")]
 
 
 def _portions(ids: tuple[bytes, ...]) -> Iterator[tuple[bytes, ...]]:

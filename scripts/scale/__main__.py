@@ -118,7 +118,7 @@ def _assumptions(plan: Plan, options: argparse.Namespace) -> list[str]:
         f"{plan.exponent:g} (the largest has {largest:,.0f}), on {plan.nodes} nodes; each in one room, on any node, "
         f"another person; they come independently and stay {plan.stay_seconds:g} s on average, exponentially. A node "
         f"says a room at most every {PERIOD_SECONDS:g} s, hears it for {HOLD_SECONDS:g} s after its last viewer, reads "
-        f"and says it anew every {REFRESH_SECONDS:g} s; a room hears its count at most {UPDATES_PER_SECOND:g} times a "
+        f"it anew every {REFRESH_SECONDS:g} s; a room hears its count at most {UPDATES_PER_SECOND:g} times a "
         f"second; the viewers of a dead node are back on the others within {STORM_SECONDS:g} s; one Redis, no replica. "
         f"Simulated: {options.seconds:g} s, seed {options.seed}."
     )

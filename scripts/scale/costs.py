@@ -23,15 +23,15 @@ class UnitCosts:
     """For each person that is added to a sketch."""
     redis_message_us: float = 0.6
     """One message to one node."""
-    redis_read_us: float = 1.9
-    """A node reads a room."""
+    redis_read_us: float = 5.0
+    """A node reads a room, and says that what it said there lives on."""
     redis_read_holder_us: float = 0.1
     """More, for every other node that holds it."""
     node_change_us: float = 18.5
     """A node says a change."""
     node_message_us: float = 9.5
     """A node hears a message."""
-    node_read_us: float = 12.0
+    node_read_us: float = 23.0
     """A node reads a room."""
     node_update_us: float = 8.0
     """A viewer is told a count (scripts/bench, 5,000 in one room)."""
@@ -57,7 +57,7 @@ class UnitCosts:
     """From a node to Redis and back, for one change."""
     message_bytes: float = 113.0
     """From Redis to a node, for one message."""
-    read_bytes: float = 144.0
+    read_bytes: float = 376.0
     """A room that one node holds is read."""
     read_holder_bytes: float = 45.0
     """More, for every other node that holds it."""

@@ -16,7 +16,7 @@ class Load:
 
     joins: float = 0.0
     changes: float = 0.0
-    """What nodes say of their rooms, refreshing included."""
+    """What nodes say of their rooms."""
     change_holders: float = 0.0
     """The other holders of the room, summed over the changes."""
     messages: float = 0.0
@@ -96,9 +96,9 @@ def rows(plan: Plan, load: Load, storm: Load, costs: UnitCosts) -> list[Row]:
         Row("rooms with viewers", "", load.occupied),
         Row("rooms that a node holds", "", load.held / nodes),
         Row("rooms that a node hears", "", load.heard / nodes),
-        Row("changes said to Redis, refreshing included", "/s", load.changes),
+        Row("changes said to Redis", "/s", load.changes),
         Row("messages from Redis to nodes", "/s", load.messages),
-        Row("rooms read by nodes", "/s", load.reads),
+        Row("rooms read by nodes, the minute's refreshing included", "/s", load.reads),
         Row("people counted over nodes, exactly", "/s", load.counted),
         Row("people added to sketches", "/s", load.sketched),
         Row("Redis: CPU", "% of a core", 100 * redis_core(load, costs)),

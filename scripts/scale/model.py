@@ -52,7 +52,7 @@ def _add_room(load: Load, plan: Plan, size: float) -> None:
     moves = 2 * mean / plan.stay_seconds  # of the room on one node
     holds, hears = 1 - exp(-mean), _hears(plan, mean)
     begins = mean / plan.stay_seconds * (1 - hears)
-    said = nodes * (_coalesced(moves) + holds / REFRESH_SECONDS)
+    said = nodes * _coalesced(moves)
     # Who comes is there when it is told, and larger rooms change more often: half a viewer more than on average.
     there = size + 0.5
     read = nodes * (hears / REFRESH_SECONDS + begins)

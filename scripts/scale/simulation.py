@@ -165,17 +165,13 @@ class Simulation:
     def _with_state(self, load: Load) -> Load:
         """What is kept, and what the rounds ask for that go over all of it."""
         for room, listeners in self._listeners.items():
-            holders, people = self._holders[room], self._size[room]
+            holders = self._holders[room]
             load.occupied += holders > 0
             load.held += holders
             load.heard += listeners
             load.entries += max(listeners * holders - holders, 0)
             load.reads += listeners / REFRESH_SECONDS
             load.read_holders += listeners / REFRESH_SECONDS * max(holders - 1, 0)
-            load.changes += holders / REFRESH_SECONDS
-            load.change_holders += holders / REFRESH_SECONDS * max(holders - 1, 0)
-            load.messages += holders / REFRESH_SECONDS * listeners
-            load.counted += holders / REFRESH_SECONDS * people if holders > 1 and people <= IN_SCRIPT else 0
         for place, count in self._here.items():
             if self._size[place // self.plan.nodes] <= ESTIMATE_ABOVE:
                 load.small_sets += count - 1 if count <= _SMALL_SET else 0

@@ -173,6 +173,10 @@ async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, a
     await expect(page.locator('[data-show="curve"]')).to_contain_text("Likes")
     await page.locator('[data-range] input[value="24h"]').check(force=True)
     await expect(page.locator('[data-show="curve"]')).to_contain_text("last 24h")
+    await expect(page.get_by_role("link", name="Dashboard")).to_be_hidden()
+    await page.select_option("#whose", f"artistId={artist}")
+    await page.get_by_role("link", name="Dashboard").click()
+    await expect(page.locator('[data-show="artist"]')).to_contain_text(HOSTILE)
 
 
 async def test_the_pages_ask_for_the_right_token(visit, services, artist):

@@ -10,8 +10,8 @@ from backend_api.service.health import Health, health_table
 
 @pytest.fixture
 def checks():
-    """What each dependency says; a test changes it."""
-    return {"database": None, "outbox": None}
+    """What each dependency says; a test changes it. It serves worse without the cache, and not without the others."""
+    return {"database": None, "outbox": None, "cache": None}
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def health_of(checks):
 
         return ask
 
-    return Health({name: check(name) for name in checks})
+    return Health({name: check(name) for name in ("database", "outbox")}, degraded={"cache": check("cache")})
 
 
 @pytest.fixture
@@ -54,6 +54,18 @@ async def test_it_is_not_ready_for_the_reasons_that_its_checks_give(get, checks)
     checks["database"] = "the database cannot be reached"
     answer = {"status": "unavailable", "reasons": {"database": "the database cannot be reached"}}
     assert await get("/readyz") == (503, answer)
+
+
+async def test_it_is_ready_and_says_so_when_it_only_serves_worse(get, checks):
+    """200 with the reason: taking it out of the balancer would serve nobody. What it cannot do without comes first."""
+    checks["cache"] = "the cache cannot be reached"
+    answer = {"status": "degraded", "reasons": {"cache": "the cache cannot be reached"}}
+    assert await get("/readyz") == (200, answer)
+    checks["database"] = "away"
+    assert await get("/readyz") == (
+        503,
+        {"status": "unavailable", "reasons": {**answer["reasons"], "database": "away"}},
+    )
 
 
 async def test_a_check_that_does_not_answer_is_a_reason(get, checks, monkeypatch):

@@ -73,6 +73,10 @@ async def test_lists_figures_and_statements_answer_in_well_under_a_second(mongo,
 
     took = {
         "page of 200": await seconds_of(lambda: lessons.find(of_days(365), limit=200)),
+        "page of a status that none has": await seconds_of(
+            lambda: lessons.find(of_days(365, status="timeout"), limit=200)
+        ),
+        "packing when all is packed": await seconds_of(lessons.pack),
         "figures, 30 days": await seconds_of(lambda: figures(lessons.figures(of_days(30)))),
         "figures, 90 days": await seconds_of(lambda: figures(lessons.figures(of_days(90)))),
         "figures, a year": await seconds_of(lambda: figures(lessons.figures(of_days(365)))),

@@ -182,6 +182,9 @@ class Link:
     def die(self) -> None:
         self._redis.links.remove(self)
 
+    def hears(self, room: str) -> bool:
+        return room in self._rooms
+
     def deliver(self, room: str, change: Change) -> None:
         if room in self._rooms and change.member != self._own and self._dice.random() >= self.loses:
             asyncio.get_running_loop().create_task(self._arrive(room, change))
@@ -239,9 +242,12 @@ class Link:
         except Unreachable:
             return [None] * len(rooms)
 
+    async def refresh(self, rooms):
+        return await self.read(rooms)
+
     async def listen(self, rooms):
         try:
-            await self._call(self._rooms.update, set(rooms))
+            await self._call(lambda: self._rooms.update(rooms))
         except Unreachable:
             return set()
         return set(rooms)

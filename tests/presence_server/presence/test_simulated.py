@@ -115,8 +115,12 @@ def _tell(stories, quiet_seconds, examples: int) -> None:
 
 @THOUSANDS
 def test_soon_after_the_last_fault_every_node_has_the_truth(examples):
-    """Five seconds after nodes were cut off and Redis was gone, flushed or empty; fifteen where one was killed."""
-    _tell(_stories(faults), lambda story: LEASE if any(what == "kill" for what, *_ in story) else RECOVERY, examples)
+    """Five seconds after nodes were cut off and Redis was gone, flushed or empty; fifteen where one died."""
+    _tell(
+        _stories(faults),
+        lambda story: LEASE if any(what in ("kill", "stop") for what, *_ in story) else RECOVERY,
+        examples,
+    )
 
 
 @THOUSANDS

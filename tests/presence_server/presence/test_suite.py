@@ -3,9 +3,10 @@
 import asyncio
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
-from tests.presence_server.helpers import Page, until
+from tests.presence_server.helpers import API_KEY, Page, until
 
 
 @pytest.fixture
@@ -88,6 +89,20 @@ async def test_a_watcher_hears_a_room_that_is_held_elsewhere(visit, room):
     assert (await watcher.call("watch", {"room": room}))["viewerCount"] == 1
     await member.call("leave", {"room": room})
     await watcher.sees(0)
+
+
+async def test_services_read_the_same_of_a_room_on_every_node(nodes, visit, room):
+    """Also where nobody of it is; a list has the rooms of the node that is asked."""
+    page = await visit()
+    await page.join(room)
+    headers = {"X-Internal-Request": API_KEY}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        for node in nodes:
+            async with http.get(f"{node.url}/api/v1/rooms/{room}") as answer:
+                found = (await answer.json())["data"]
+            assert found == {"room": room, "viewerCount": 1, "uniqueViewers": 1, "activeViewers": 1}
+        async with http.get(f"{nodes[0].url}/api/v1/rooms", params={"prefix": "auction:"}) as answer:
+            assert (await answer.json())["data"]["rooms"] == [found]
 
 
 async def test_a_rooms_updates_only_grow_in_seq(visit, room):

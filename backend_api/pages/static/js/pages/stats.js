@@ -51,6 +51,7 @@ function fillChoice(tracks) {
 
 function display(found) {
   show('subject', whose.selectedOptions[0].textContent);
+  Object.assign(find('[data-dashboard]'), { hidden: !whose.value.startsWith('artistId='), href: `/artist/dashboard?${whose.value}` });
   showTiles(found);
   const words = metric.selectedOptions[0].textContent;
   show('curve', `${words}, ${rangeWords(chosenRange())}`);
