@@ -14,6 +14,7 @@ import { io } from '../../vendor/socket.io.esm.min.js';
 const KEY = 'presence.lesson';
 const COUNTDOWN_SECONDS = 5;
 const BEAT_MS = 25_000;
+const RETRY_MS = 3_000;
 const ON_THE_WAY_MS = 5_000;
 
 const token = takeToken();
@@ -23,6 +24,7 @@ let left = COUNTDOWN_SECONDS;
 let isStarting = false;
 let isEnding = false;
 let isOnTheWay = false;
+let retry = null;
 let socket = null;
 
 find('[data-join]').addEventListener('click', () => start(openTab()));
@@ -80,11 +82,12 @@ function onTheWay() {
 }
 
 async function beat() {
+  clearTimeout(retry);
   if (!token) return enterState('invalid');
   const { status, data } = await call('heartbeat');
   if (data) return take(data);
   if (status === 401 || status === 404 || status === 422) enterState('invalid');
-  else if (lesson === null) setTimeout(beat, 3_000);
+  else if (lesson === null || lesson.status === 'active') retry = setTimeout(beat, RETRY_MS);
 }
 
 function take(data) {
