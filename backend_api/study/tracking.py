@@ -15,11 +15,9 @@ from backend_api.sessions.lifecycle import HTTP_NODE, Session
 from backend_api.sessions.store import SessionStore
 from backend_api.study.calls import Expected, Facts, stays
 from backend_api.study.providers import CallProvider, ProviderError
-from backend_api.study.rows import Manual, Measured, Row, id_of_stay, rows
+from backend_api.study.rows import LONGEST_SECONDS, Manual, Measured, Row, id_of_stay, rows
 from backend_api.study.store import StudyStore
 
-LONGEST_SECONDS = TIMINGS["study"].max_seconds or 0.0
-"""How long before a range a session may have begun that still lies in it; how long an end is waited for."""
 CALLS_AT_ONCE = 20
 """So many calls a user may be in; each is asked about at the provider."""
 BEATING_AFTER_SECONDS = 30.0
@@ -146,7 +144,15 @@ class StudyTracking:
     def _shaped(self, record: Record) -> Measured:
         session, verdict = record
         user_id, call_id = session.fact("user") or "", self.short(session.fact("call") or "")
-        return Measured(session.id, user_id, call_id, session.started_at, verdict.end_at, verdict.pieces)
+        return Measured(
+            session.id,
+            user_id,
+            call_id,
+            session.started_at,
+            verdict.end_at,
+            verdict.pieces,
+            fell_silent=verdict.status == "timeout",
+        )
 
     async def _check_share(self, user_id: str) -> None:
         found = await self._sessions.active("study", user=user_id)

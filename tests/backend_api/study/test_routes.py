@@ -71,6 +71,21 @@ async def test_the_providers_duration_is_the_truth(api, stream):
     assert session["callDurationSeconds"] == 650
 
 
+async def test_an_end_that_comes_before_the_providers_counts_at_once(api, stream):
+    """Our own measure until the provider has seen the learner leave, and the session is over."""
+    base = api.clock()
+    await track(api, "start")
+    stream.knows("c9", started=base, stays=[("ann", base, None)])
+    api.clock.at += 600
+    ended = await track(api, "end")
+    assert (ended["status"], ended["durationSeconds"], ended["durationSource"]) == ("completed", 600, "server")
+    active = await api.data("GET", "/api/study-sessions/active-calls", claims=ANN)
+    assert active["calls"] == []
+    stream.knows("c9", started=base, stays=[("ann", base, base + 603)])
+    again = await track(api, "end")
+    assert (again["durationSeconds"], again["durationSource"]) == (603, "provider")
+
+
 async def test_somebody_elses_call_gives_no_provider_minutes(api, stream):
     """The provider knows the call, but not this user in it."""
     base = api.clock()
