@@ -61,7 +61,6 @@ from backend_api.sessions.routes import table as sessions_table
 from backend_api.sessions.store import Hook, SessionStore
 from backend_api.study import wiring as study_wiring
 from backend_api.study.routes import table as study_table
-from backend_api.study.store import INDEXES as STUDY_INDEXES
 from backend_api.tutoring import wiring as tutoring_wiring
 from backend_api.tutoring.admin_routes import table as tutoring_table
 from backend_api.viewers import packer, purge
@@ -172,7 +171,7 @@ def _session_store(parts: Parts) -> SessionStore:
     on_ended: dict[SessionKind, Hook] = {
         "listening": _rollups(parts).mark,
         "tutoring": lessons.tracking.sockets_told,
-        "study": study_wiring.tracking_on(parts.settings, parts.mongo, plain, parts.now).sockets_told,
+        "study": study_wiring.build(parts.settings, parts.mongo, plain, parts.now).tracking.sockets_told,
     }
     return SessionStore(parts.mongo, nodes.leases, parts.now, on_ended)
 
@@ -230,7 +229,7 @@ def tutoring(parts: Parts) -> Feature:
 def study(parts: Parts) -> Feature:
     """Study calls."""
     built = study_wiring.build(parts.settings, parts.mongo, _session_store(parts), parts.now)
-    return Feature(study_table, built.services, built.jobs, STUDY_INDEXES)
+    return Feature(study_table, built.services, built.jobs, study_wiring.INDEXES)
 
 
 FEATURES: Sequence[Callable[[Parts], Feature]] = (

@@ -212,18 +212,52 @@ async def test_days_are_split_at_the_midnight_of_the_zone_asked_for(api):
     assert [(day["date"], day["seconds"]) for day in days] == [("2026-11-21", 3_600)]
 
 
+async def call_of(api, user, call="c9"):
+    """A call as this user sees it: status and data."""
+    status, answer = await api("GET", f"/api/study-sessions/calls/{call}", claims={"sub": user, "roles": ["user"]})
+    return status, answer.get("data")
+
+
 async def test_a_call_and_who_is_in_it(api, hook, event):
     """For participants; with or without the type in its name."""
     await track(api, "start")
     await hook(event("call.session_started", -60))
-    await hook(event("call.session_participant_joined", -30, user="bob"))
+    for user in ("ann", "bob"):
+        await hook(event("call.session_participant_joined", -30, user=user))
 
     async def look():
-        return (await api.data("GET", "/api/study-sessions/calls/default:c9", claims=ANN))["participants"]
+        status, call = await call_of(api, "ann", "default:c9")
+        return status, call and call["participants"]
 
-    await until(look, ["ann", "bob"])
-    call = await api.data("GET", "/api/study-sessions/calls/c9", claims=BOB)
+    await until(look, (200, ["ann", "bob"]))
+    _, call = await call_of(api, "bob")
     assert (call["active"], call["durationSeconds"], call["endedAt"]) == (True, 60, None)
+
+
+async def test_a_start_makes_nobody_a_participant_of_a_call_that_the_provider_knows(api, hook, event):
+    """Who merely says so learns neither who is in it nor how long it lasts, and is not shown to those who are."""
+    await hook(event("call.session_started", -60))
+    await hook(event("call.session_participant_joined", -50, user="bob"))
+    await until_some(lambda: sessions(api, "?userId=bob"))
+    await track(api, "start")
+    api.clock.at += 60
+    await track(api, "end")
+    assert (await call_of(api, "ann"))[0] == 403
+    assert (await call_of(api, "bob"))[1]["participants"] == ["bob"]
+    (mine,) = await sessions(api)
+    assert (mine["durationSeconds"], mine["callDurationSeconds"]) == (60, None)
+    await hook(event("call.session_ended", 60))
+    api.clock.at += 3_600
+    await track(api, "start")
+    assert (await call_of(api, "ann"))[0] == 403
+
+
+async def test_without_the_provider_participants_are_who_says_so(api):
+    """There is nobody else to tell."""
+    await track(api, "start")
+    assert (await call_of(api, "bob"))[0] == 403
+    await track(api, "start", BOB)
+    assert (await call_of(api, "bob"))[1]["participants"] == ["ann", "bob"]
 
 
 async def test_a_correction_is_kept_with_its_reason(api):
