@@ -45,7 +45,7 @@ class StudyReading:
         short, early = self.short(call_id), start_at - LONGEST_SECONDS
         measured: list[Record] = []
         for form in {short, short if ":" in short else self._prefix + short}:
-            measured += await self._measured("call", form, early, end_at + LONGEST_SECONDS)
+            measured += await self._measured("call", form, early, end_at)
         known = await self._store.sessions_of(short, early)
         found = await self._rows(measured, {short: stays_in(known)})
         return [row for row in found if row.lies_in(start_at, end_at)], self._told(known)
@@ -70,7 +70,7 @@ class StudyReading:
 
     async def _of_user(self, user_id: str, start_at: float, end_at: float, also: Record | None = None) -> list[Row]:
         early = start_at - LONGEST_SECONDS
-        measured = await self._measured("user", user_id, early, end_at + LONGEST_SECONDS)
+        measured = await self._measured("user", user_id, early, end_at)
         if also is not None:
             measured = [also, *(record for record in measured if record.session.id != also.session.id)]
         known: dict[str, list[Facts]] = defaultdict(list)

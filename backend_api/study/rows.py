@@ -166,14 +166,12 @@ def _is_believed(session: Measured, told: list[Told], seconds: int) -> bool:
 
 
 def _corrected(row: Row, manual: Manual) -> Row:
-    """From the start on, but never into what was the future when it was said: what is too long began earlier."""
-    start = round(row.joined_at)
-    end = min(start + manual.seconds, max(round(manual.at), round(row.left_at or row.joined_at)))
+    """From the start on for so long, whatever was measured."""
+    start, end = round(row.joined_at), round(row.joined_at) + manual.seconds
     return row._replace(
         source="manual",
         seconds=manual.seconds,
         manual=manual,
-        pieces=((end - manual.seconds, end),) if manual.seconds > 0 else (),
-        joined_at=min(row.joined_at, end - manual.seconds),
-        left_at=None if row.left_at is None else float(end),
+        pieces=((start, end),) if manual.seconds > 0 else (),
+        left_at=None if row.left_at is None else row.joined_at + manual.seconds,
     )

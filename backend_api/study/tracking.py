@@ -96,10 +96,15 @@ class StudyTracking:
             await self._hearing.expect(self._reading.short(call_id), _expected(record, user_id))
 
     async def correct(self, session_id: str, manual: Manual) -> Row:
-        """A session of ours, or one that only the provider knows. NotFound for any other, Conflict while it lasts."""
+        """A session of ours, or one that only the provider knows. NotFound for any other.
+
+        Conflict while it is on, or where it would reach into the future.
+        """
         row = await self._find(session_id)
         if row.left_at is None:
-            raise Conflict("The session is not over yet.")
+            raise Conflict("Only a session that is over can be corrected.")
+        if row.joined_at + manual.seconds > manual.at:
+            raise Conflict("The session would reach into the future.")
         await self._store.correct(session_id, manual)
         return await self._find(session_id)
 

@@ -267,6 +267,7 @@ async def test_a_correction_is_kept_with_its_reason(api):
     await track(api, "end")
     path = f"/api/study-sessions/{session['id']}"
     assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    api.clock.at += 1_800
     row = await api.data("PATCH", path, {"durationSeconds": 1_800, "reason": "the tab crashed"}, claims=ADMIN)
     assert (row["durationSeconds"], row["durationSource"], row["reason"]) == (1_800, "manual", "the tab crashed")
     assert row["sources"] == {"provider": None, "server": 60, "manual": 1_800}
@@ -280,6 +281,7 @@ async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, ev
     assert (found["id"][:2], found["durationSource"]) == ("p-", "provider")
     path = f"/api/study-sessions/{found['id']}"
     assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    api.clock.at += 600
     row = await api.data("PATCH", path, {"durationSeconds": 1_200, "reason": "second device"}, claims=ADMIN)
     assert (row["id"], row["durationSeconds"], row["durationSource"]) == (found["id"], 1_200, "manual")
     earlier = {"joined": -740, "seconds": 20, "connection": "c2"}
