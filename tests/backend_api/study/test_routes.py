@@ -252,6 +252,17 @@ async def test_a_start_makes_nobody_a_participant_of_a_call_that_the_provider_kn
     assert (await call_of(api, "ann"))[0] == 403
 
 
+async def test_who_was_in_a_call_long_ago_may_still_look(api):
+    """It is looked for further back where it was not held lately."""
+    await track(api, "start")
+    api.clock.at += 600
+    await track(api, "end")
+    api.clock.at += 30 * 86_400
+    status, call = await call_of(api, "ann")
+    assert (status, call["durationSeconds"], call["active"], call["participants"]) == (200, 600, False, ["ann"])
+    assert (await call_of(api, "bob"))[0] == 403
+
+
 async def test_without_the_provider_participants_are_who_says_so(api):
     """There is nobody else to tell."""
     await track(api, "start")
