@@ -167,6 +167,22 @@ def judge(session: Session, leases: Leases, now: float, *, timings: Mapping[Sess
     return _verdict(session, timing, spans, "timeout", end, "timeout")
 
 
+def settled(session: Session, verdict: Verdict, leases: Leases, now: float) -> Session:
+    """A session that is over, with what the leases say of it written into it: it needs none of them any more."""
+    over_at = verdict.end_at
+    if over_at is None:
+        return session
+
+    def known(interval: Interval) -> Interval:
+        if interval.closed_at is not None or interval.node == HTTP_NODE:
+            return interval
+        end = end_of(interval, TIMINGS[session.kind], leases, now)
+        seen_at = over_at if end is None else min(end, over_at)
+        return replace(interval, last_seen_at=max(interval.last_seen_at, seen_at))
+
+    return replace(session, intervals=tuple(map(known, session.intervals)))
+
+
 def end_of(interval: Interval, timing: Timing, leases: Leases, now: float) -> float | None:
     """When the interval ended, None while it has not."""
     if interval.closed_at is not None:

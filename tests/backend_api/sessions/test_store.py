@@ -63,6 +63,22 @@ async def test_a_session_that_was_ended_wrongly_comes_back(sessions, clock):
     assert await kept(sessions) == [["s1"], []]
 
 
+async def test_an_end_outlasts_the_lease_it_was_read_from(sessions, clock):
+    """A node died, its leases are forgotten a week later: a late word about its sessions changes no duration."""
+    start = clock()
+    reports = [session(interval(start), channel="c1"), session(interval(start), name="s2", channel="c1")]
+    await sessions.store.merge(reports)
+    clock.at += 600
+    await sessions.lease()
+    await sessions.store.merge([session(interval(start + 300, start + 400, "stop", name="i2"), name="s2")])
+    clock.at += 400
+    await sessions.sweep.run()
+    clock.at += 8 * 86_400
+    await sessions.sweep.run()
+    assert [record.verdict.seconds for record in await sessions.store.merge(reports)] == [600, 400]
+    assert [(await sessions.store.find(name)).verdict.seconds for name in ("s1", "s2")] == [600, 400]
+
+
 async def test_an_hour_of_the_backend_being_away_ends_nobody(sessions, clock):
     """The backend starts an hour later: leases are silent only from then, and what was reported is as if on time."""
     start = clock()
