@@ -47,12 +47,7 @@ class Tracking:
         """Over now, by our clock, or when a socket was told so before."""
         lesson_id, now, timeout = self._lesson_id(token), self._now(), self.timeout_seconds
         look = await self._watch.look(lesson_id)
-        lesson = await self._store.get(lesson_id)
-        if await self._is_frozen(lesson):
-            return lesson
-        return await self._store.change(
-            lesson_id, lambda lesson: ended(look(lesson), now, claimed, timeout_seconds=timeout)
-        )
+        return await self._change(lesson_id, lambda lesson: ended(look(lesson), now, claimed, timeout_seconds=timeout))
 
     async def look(self, lesson_id: str) -> Lesson:
         """Brings the lesson up to what the sockets know, and ends it if it has been silent for too long."""
@@ -75,21 +70,22 @@ class Tracking:
         return over
 
     async def _settle(self, lesson_id: str, look: Change) -> Lesson:
-        now, lesson = self._now(), await self._store.get(lesson_id)
-        if await self._is_frozen(lesson):
-            return lesson
-        return await self._store.change(
+        now = self._now()
+        return await self._change(
             lesson_id, lambda lesson: swept(look(lesson), now, timeout_seconds=self.timeout_seconds)
         )
+
+    async def _change(self, lesson_id: str, change: Change) -> Lesson:
+        """What comes even later than the closing of the lesson's month changes no bill."""
+        lesson = await self._store.get(lesson_id)
+        if lesson.status in ("ended", "timeout") and await self._months.is_closed(lesson):
+            return lesson
+        return await self._store.change(lesson_id, change)
 
     async def _look_if_silent(self, lesson_id: str, now: float) -> Change:
         """What the sockets know, where the lesson would be over without them: perhaps nobody could tell us."""
         is_over = is_silent(await self._store.get(lesson_id), now, timeout_seconds=self.timeout_seconds)
         return await self._watch.look(lesson_id) if is_over else unchanged
-
-    async def _is_frozen(self, lesson: Lesson) -> bool:
-        """What comes even later than the closing of its month changes no lesson, for it changes no bill."""
-        return lesson.status not in ("pending", "active") and await self._months.is_closed(lesson)
 
     def _lesson_id(self, token: str) -> str:
         return self._maker.read(token).link_id
