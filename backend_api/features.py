@@ -200,7 +200,7 @@ def sessions(parts: Parts) -> Feature:
         purge_of_sessions = session_purge.Purge(parts.mongo, kept_seconds, parts.now)
         jobs.append(Job("purge sessions", session_purge.PERIOD_SECONDS, purge_of_sessions.run))
     pace = CallPace(per_second=settings.calls_per_second, at_once=settings.calls_at_once)
-    services = (IntervalIntake(store, Describe(parts.places), parts.registry), parts.places, pace)
+    services = (IntervalIntake(store, Describe(parts.places), parts.registry, parts.now), parts.places, pace)
     return Feature(sessions_table, services, jobs, session_indexes(kept_seconds, embedded=embedded))
 
 
