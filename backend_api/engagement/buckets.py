@@ -14,6 +14,8 @@ from backend_api.engagement.periods import Calendar, Slot
 Totals = tuple[int, ...]
 """The sums COUNTED, in that order."""
 
+HOURS = 24
+
 NOTHING: Totals = (0,) * len(COUNTED)
 
 
@@ -73,6 +75,12 @@ class OpenTrack(NamedTuple):
         pending = [bucket.pending for name, bucket in self.buckets.items() if day_of(name) == day]
         hours = [totals for name, totals in self.hours.items() if name.startswith(key)]
         return total([self.days.get(key, NOTHING), *hours, *pending])
+
+    def expected_in(self, slot: Slot) -> int:
+        """About how many events the counters say are in an hour, ends of plays not among them."""
+        bucket, day = hour_bucket(slot), self.days.get(day_bucket(slot.day), NOTHING)
+        pending = self.buckets[bucket].pending if bucket in self.buckets else NOTHING
+        return sum(self.hours.get(bucket, NOTHING)) + sum(pending) + sum(day) // HOURS
 
 
 class DayClosing(NamedTuple):

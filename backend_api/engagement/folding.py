@@ -28,6 +28,7 @@ from backend_api.engagement.hot_hours import HotHours
 from backend_api.engagement.intents import Intent, Intents, tracks_of
 from backend_api.engagement.likes import TrackLikes
 from backend_api.engagement.periods import Slot
+from backend_api.engagement.recounting import Recounter
 from backend_api.engagement.recovery import Recovery
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.rolling import Roller, merged
@@ -76,6 +77,7 @@ class Folder:
     def __init__(
         self,
         mongo: Mongo,
+        recounter: Recounter,
         roller: Roller,
         recovery: Recovery,
         foundations: Foundations,
@@ -86,7 +88,7 @@ class Folder:
         self._metrics = FoldMetrics(registry)
         self._tracks, self._likes, self._catalogue = Tracks(mongo), TrackLikes(mongo), Catalogue(mongo)
         self._hot = HotHours()
-        self._roller = roller
+        self._recounter, self._roller = recounter, roller
         self._recovery, self._foundations, self._intents = recovery, foundations, Intents(mongo)
         self._retention = retention
         self._now = now
@@ -152,9 +154,10 @@ class Folder:
         for slot in slots:
             if (known := self._hot.known(track, slot)) is not None:
                 changed = [number for number, figures in enumerate(known) if figures is None]
-                fresh = await self._roller.recount_slices(track.track_id, slot, changed)
+                fresh = await self._recounter.slices(track.track_id, slot, changed)
                 found[slot] = [fresh[n] if figures is None else figures for n, figures in enumerate(known)]
-        found |= await self._roller.recount(track.track_id, [slot for slot in slots if slot not in found])
+        others = (slot for slot in slots if slot not in found)
+        found |= await self._recounter.hours(track.track_id, others, track.expected_in)
         for slot, parts in found.items():
             if len(parts) > 1:
                 self._hot.keep(track, slot, parts)

@@ -14,7 +14,7 @@ DAY = 86_400
 
 
 def upkeep_of(house):
-    return Upkeep(house.mongo, house.roller, house.foundations, house.retention, house.clock, purges=True)
+    return Upkeep(house.mongo, house.recounter, house.foundations, house.retention, house.clock, purges=True)
 
 
 async def plays_of(house, collection):
