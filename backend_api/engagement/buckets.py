@@ -78,9 +78,10 @@ class OpenTrack(NamedTuple):
 
     def expected_in(self, slot: Slot) -> int:
         """About how many events the counters say are in an hour, ends of plays not among them."""
-        bucket, day = hour_bucket(slot), self.days.get(day_bucket(slot.day), NOTHING)
-        pending = self.buckets[bucket].pending if bucket in self.buckets else NOTHING
-        return sum(self.hours.get(bucket, NOTHING)) + sum(pending) + sum(day) // HOURS
+        hour, day = hour_bucket(slot), day_bucket(slot.day)
+        pending = {name: sum(self.buckets[name].pending) for name in (hour, day) if name in self.buckets}
+        of_day = sum(self.days.get(day, NOTHING)) + pending.get(day, 0)
+        return sum(self.hours.get(hour, NOTHING)) + pending.get(hour, 0) + of_day // HOURS
 
 
 class DayClosing(NamedTuple):

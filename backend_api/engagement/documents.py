@@ -83,7 +83,7 @@ def indexes(retention_seconds: int, *, embedded: bool) -> list[Index]:
         by_time.append(Index(EVENT_IDS, ("at",), expire_after_seconds=retention_seconds))
     return [
         Index(PLAYS, ("trackId", "type", "timestamp")),
-        Index(PLAYS, ("play",)),
+        Index(PLAYS, ("type", "play")),
         *(Index(name, ("trackId", "timestamp")) for name in RAW if name != PLAYS),
         *by_time,
         Index(TRACKS, ("dirty",)),

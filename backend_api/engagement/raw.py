@@ -23,8 +23,8 @@ READ_AT_ONCE = 1_000
 IDS_AT_ONCE = 1_000
 MANY_OF_ONE_ID = 2_000
 """Plays are told apart by their ids: whoever sends so many of one does something else."""
-PLAYS_PER_QUERY = 25
-"""Of keys that most likely are there, fewer: what is found is held against each of them."""
+PLAYS_PER_QUERY = 50
+"""Of keys of which many are there, fewer: what is found is held against each of them."""
 
 
 class Stored(NamedTuple):
@@ -74,8 +74,10 @@ class RawEvents:
         found: list[tuple[str, float]] = []
         for some in chunks(ended, KEYS_PER_QUERY // 3):
             keys = {key for end in some for key in _keys(end.track_id, end.play_id, *_plays_of(end))}
-            documents = await self._plays.find({"play": {"$in": [*keys]}}).limit(MANY_OF_ONE_ID).to_list(None)
-            found += [(d["trackId"], d["timestamp"].timestamp()) for d in documents if d["type"] == "play"]
+            documents = (
+                await self._plays.find({"type": "play", "play": {"$in": [*keys]}}).limit(MANY_OF_ONE_ID).to_list(None)
+            )
+            found += [(d["trackId"], d["timestamp"].timestamp()) for d in documents]
             if len(documents) == MANY_OF_ONE_ID:
                 found += [(end.track_id, at) for end in some for at in _slices(*_plays_of(end))]
         return found
@@ -119,8 +121,7 @@ class RawEvents:
                 keys |= _keys(play["trackId"], play["playId"], at - END_EARLY_SECONDS, at + END_LATE_SECONDS)
         ends: list[Raw] = []
         for some in chunks(keys, PLAYS_PER_QUERY):
-            documents = await self._plays.find({"play": {"$in": some}}).to_list(None)
-            ends += [event for event in documents if event["type"] == "playEnd"]
+            ends += await self._plays.find({"type": "playEnd", "play": {"$in": some}}).to_list(None)
         return ends
 
     async def likes_of(self, track: str, start_at: float, end_at: float) -> list[Document]:

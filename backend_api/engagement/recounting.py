@@ -15,16 +15,20 @@ from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, EndOf, Ends, Figures, Raw, count
 
 EVENTS_AT_ONCE = 3_000
-"""About so many are read at once; a stretch with far more is read again in shorter ones, down to a slice."""
+"""About so many are read at once; a stretch with far more is read again by slices."""
 TOO_MANY = 10_000
-GROWTH = 4
+GROWTH = 8
 """A quiet stretch is followed by one so many times as long."""
+FIRST_SECONDS = 6 * HOUR_SECONDS
+"""How much is read at first of what seems quiet."""
 COUNT_ASIDE = 500
 """More events than that are counted in a thread, so that requests go on."""
 MANY = 1_000
 """An hour with so many events is counted by its slices."""
 NEAR_END_SECONDS = 900
 """Most plays have ended by then; the ends of the others are looked up one by one."""
+AHEAD_SECONDS = 3_600
+"""How far ends are read ahead that will be needed later on anyway: of a running hour, all that have come."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,7 +92,7 @@ class Recounter:
         self, track: str, start_at: float, end_at: float, expected: int
     ) -> AsyncGenerator[_Read, None]:
         """One stretch after the other; the next one is being read while this one is worked on."""
-        seconds = HOUR_SECONDS * min(1.0, EVENTS_AT_ONCE / max(1, expected))
+        seconds = min(FIRST_SECONDS, HOUR_SECONDS * EVENTS_AT_ONCE / max(1, expected))
         reading = asyncio.create_task(self._read(track, start_at, end_at, seconds, start_at - END_EARLY_SECONDS))
         try:
             while True:
@@ -111,10 +115,20 @@ class Recounter:
             events = await self._raw.between({track}, start_at, end_at, limit)
             if not limit or len(events) < limit:
                 break
-            seconds = (end_at - start_at) / GROWTH
-        ends_until = max(ends_from, min(end_at + NEAR_END_SECONDS, self._now() + 2 * FUTURE_SECONDS))
-        ends = await self._raw.ends_between(track, ends_from, ends_until) if ends_from < ends_until else []
+            seconds = SLICE_SECONDS
+        ends_until = max(end_at, min(end_at + AHEAD_SECONDS, last_at)) + NEAR_END_SECONDS
+        ends_until = max(ends_from, min(ends_until, self._now() + 2 * FUTURE_SECONDS))
+        ends = await self._ends(track, ends_from, ends_until, end_at - start_at)
         return _Read(start_at, end_at, events, ends, ends_until)
+
+    async def _ends(self, track: str, start_at: float, end_at: float, seconds: float) -> list[Raw]:
+        """So many seconds at once, as the events."""
+        found: list[Raw] = []
+        while start_at < end_at:
+            until = min(end_at, start_at + seconds)
+            found += await self._raw.ends_between(track, start_at, until)
+            start_at = until
+        return found
 
     def _reach(self, start_at: float, seconds: float) -> float:
         """Whole hours, or whole slices of one hour."""
