@@ -158,6 +158,17 @@ async def test_what_was_cut_off_is_not_promised_to_be_in_the_figures(house, even
         assert (await reader.freshness(subject)).as_of.timestamp() == at
 
 
+async def test_a_rebuild_does_not_hide_since_when_events_wait(house, event, clock):
+    """Figures are as of the first of them."""
+    await house.send(event("play", eventId="e1", ago=5 * 86_400))
+    started_at = clock()
+    clock.at += 100
+    day = house.calendar.day_of(clock() - 5 * 86_400)
+    await Upkeep(house.mongo, house.recounter, house.foundations, house.retention, clock, purges=True).rebuild(day, day)
+    reader = Reader(house.mongo, house.stats, house.calendar, clock)
+    assert (await reader.freshness(of_track("t1"))).as_of.timestamp() == started_at
+
+
 async def test_a_track_that_moves_is_regrouped_though_the_request_was_cut_off(house, event):
     """The next round of the job makes both artists' figures anew."""
     await house.send(event("play", eventId="e1"))
