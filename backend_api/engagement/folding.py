@@ -33,6 +33,7 @@ from backend_api.engagement.recovery import Recovery
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.rolling import Roller, merged
 from backend_api.engagement.rollups import Figures
+from backend_api.engagement.runs import Runs
 from backend_api.engagement.stats import Hours
 from backend_api.engagement.tracks import Tracks
 
@@ -43,6 +44,8 @@ SETTLED_SECONDS = 5.0
 """A batch is stored long before; what is still there then was most likely cut off."""
 
 Slots = dict[date, list[Slot]]
+Plan = tuple[OpenTrack, Slots, list[DayClosing]]
+"""A track, the hours that were recounted of it, and what its days are to be closed with."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class FoldMetrics:
 
 
 class Folder:
-    """Recounts what is marked. One process runs it; a second one beside it does no harm."""
+    """Recounts what is marked. One process runs it; what a second one writes beside it is told apart by `runs`."""
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class Folder:
     ) -> None:
         self._metrics = FoldMetrics(registry)
         self._tracks, self._likes, self._catalogue = Tracks(mongo), TrackLikes(mongo), Catalogue(mongo)
-        self._hot = HotHours()
+        self._hot, self._runs = HotHours(), Runs(mongo)
         self._recounter, self._roller = recounter, roller
         self._recovery, self._foundations, self._intents = recovery, foundations, Intents(mongo)
         self._retention = retention
@@ -101,26 +104,37 @@ class Folder:
     async def fold(self) -> Folded:
         """One round over what is marked now."""
         recovered = await self._recovery.run()
+        if not await self._tracks.open_ids(1):
+            return Folded(0, recovered, 0)
+        run = await self._runs.begin()
         tracks = await self._open_tracks()
-        plans: dict[str, tuple[OpenTrack, Slots, list[DayClosing]]] = {}
-        for track in tracks:
-            slots = self._slots(track)
-            try:
-                plans[track.track_id] = track, slots, await self._recount(track, slots)
-            except UNAVAILABLE:
-                raise
-            except Exception:
-                log.exception("track_not_rolled_up", track=track.track_id)
-        await self._group([(track, slots) for track, slots, _ in plans.values()])
+        plans = await self._plans(tracks, run)
+        await self._group([(track, slots) for track, slots, _ in plans], run)
         intents = await self._intents.all()
+        if not await self._runs.is_newest(run):
+            log.warning("round_overtaken", run=run)
+            return Folded(0, recovered, 0)
         days = corrected = 0
-        for track, _, closings in plans.values():
+        for track, _, closings in plans:
             closed = await self._close(track, closings, intents)
             days += len(closed)
             corrected += sum(day.corrects(track) for day in closed)
         await self._count_likers(tracks)
         await self._tracks.leave([track.track_id for track in tracks], self._now())
         return Folded(days, recovered, corrected)
+
+    async def _plans(self, tracks: Iterable[OpenTrack], run: int) -> list[Plan]:
+        """Brings their own rollups up to date; a track of which that is impossible waits for the next round."""
+        plans: list[Plan] = []
+        for track in tracks:
+            slots = self._slots(track)
+            try:
+                plans.append((track, slots, await self._recount(track, slots, run)))
+            except UNAVAILABLE:
+                raise
+            except Exception:
+                log.exception("track_not_rolled_up", track=track.track_id)
+        return plans
 
     async def _open_tracks(self) -> list[OpenTrack]:
         """The tracks of this round; of those that have moved all days are marked first."""
@@ -137,14 +151,14 @@ class Folder:
         days = [day for day in track.open_days()[:DAYS_PER_TRACK] if self._retention.is_recountable(day, now)]
         return {day: track.slots(day, self._retention.calendar) for day in days}
 
-    async def _recount(self, track: OpenTrack, slots: Slots) -> list[DayClosing]:
+    async def _recount(self, track: OpenTrack, slots: Slots, run: int) -> list[DayClosing]:
         """Brings the rollups of a track up to what its raw events are; what its days are then to be closed with."""
         hours: dict[date, Hours] = {day: {} for day in slots}
         for slot, parts in (
             await self._hour_parts(track, [slot for of_day in slots.values() for slot in of_day])
         ).items():
             hours[slot.day][slot.hour] = await merged(parts)
-        days = await self._roller.roll_up(TRACK_STATS, track.track_id, hours)
+        days = await self._roller.roll_up(TRACK_STATS, track.track_id, hours, run)
         return [
             self._closing(track, day, hours.get(day, {}), days.get(day)) for day in track.open_days()[:DAYS_PER_TRACK]
         ]
@@ -192,7 +206,7 @@ class Folder:
             if track.track_id not in busy:
                 await self._tracks.fold_likes(track, number)
 
-    async def _group(self, tracks: Sequence[tuple[OpenTrack, Slots]]) -> None:
+    async def _group(self, tracks: Sequence[tuple[OpenTrack, Slots]], run: int) -> None:
         """Brings the artists of these tracks, and the group of all, up to what the tracks' hours are now."""
         changed: dict[str | None, dict[date, set[int]]] = defaultdict(lambda: defaultdict(set))
         for track, slots in tracks:
@@ -204,4 +218,5 @@ class Folder:
             hours: dict[date, Hours] = {}
             for day, numbers in days.items():
                 hours[day] = await self._roller.group_hours(members, day, numbers)
-            await self._roller.roll_up(GROUP_STATS, EVERYTHING if artist is None else artist_group(artist), hours)
+            group = EVERYTHING if artist is None else artist_group(artist)
+            await self._roller.roll_up(GROUP_STATS, group, hours, run)

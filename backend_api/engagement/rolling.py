@@ -20,17 +20,17 @@ class Roller:
         self._calendar = calendar
         self._now = now
 
-    async def roll_up(self, family: Family, subject: str, hours: Mapping[date, Hours]) -> dict[date, Figures]:
-        """Replaces these hours and every period they are in; the figures of the days."""
+    async def roll_up(self, family: Family, subject: str, hours: Mapping[date, Hours], run: int) -> dict[date, Figures]:
+        """Replaces these hours and every period they are in, for a round; the figures of the days."""
         if not hours:
             return {}
-        await self._stats.save_hours(family, subject, hours)
+        await self._stats.save_hours(family, subject, hours, run)
         kept = await self._stats.hours(family, subject, min(hours), max(hours))
         days = {day: await merged(kept.get(day, {}).values()) for day in hours}
-        await self._stats.save(family, "day", subject, days, self._now())
+        await self._stats.save(family, "day", subject, days, run, self._now())
         for period in family.periods:
             if period != "day":
-                await self._save_longer(family, period, subject, hours)
+                await self._save_longer(family, period, subject, hours, run)
         return days
 
     async def group_hours(self, tracks: Iterable[str] | None, day: date, hours: Iterable[int]) -> Hours:
@@ -42,7 +42,7 @@ class Roller:
             for number in numbers
         }
 
-    async def _save_longer(self, family: Family, period: Period, subject: str, days: Iterable[date]) -> None:
+    async def _save_longer(self, family: Family, period: Period, subject: str, days: Iterable[date], run: int) -> None:
         firsts = sorted({first_day(period, day) for day in days})
         start_at, end_at = self._calendar.start_of(firsts[0]), self._calendar.start_of(end_day(period, firsts[-1]))
         parts: dict[date, list[Figures]] = {first: [] for first in firsts}
@@ -50,7 +50,7 @@ class Roller:
             first = first_day(period, self._calendar.day_of(piece.start_at))
             parts.get(first, []).append(piece.figures)
         figures = {first: await merged(of_first) for first, of_first in parts.items()}
-        await self._stats.save(family, period, subject, figures, self._now())
+        await self._stats.save(family, period, subject, figures, run, self._now())
 
 
 async def merged(parts: Iterable[Figures]) -> Figures:
