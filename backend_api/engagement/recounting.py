@@ -14,7 +14,7 @@ from backend_api.engagement.periods import HOUR_SECONDS, SLICE_SECONDS, SLICES, 
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, EndOf, Ends, Figures, Raw, count
 
-EVENTS_AT_ONCE = 3_000
+EVENTS_AT_ONCE = 5_000
 """About so many are read at once; a stretch with far more is read again by slices."""
 TOO_MANY = 10_000
 GROWTH = 8

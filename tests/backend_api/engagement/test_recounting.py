@@ -42,7 +42,7 @@ async def test_whatever_is_read_together_the_figures_are_the_same(house, clock, 
         slot: count([e for e in events if e["type"] != "playEnd" and _slot(house, e) == slot], ends.of)
         for slot in slots
     }
-    for at_once, too_many, many, near in ((3_000, 10_000, 1_000, 900), (5, 9, 3, 0), (40, 60, 20, 60)):
+    for at_once, too_many, many, near in ((5_000, 10_000, 1_000, 900), (5, 9, 3, 0), (40, 60, 20, 60)):
         monkeypatch.setattr(recounting, "EVENTS_AT_ONCE", at_once)
         monkeypatch.setattr(recounting, "TOO_MANY", too_many)
         monkeypatch.setattr(recounting, "MANY", many)
