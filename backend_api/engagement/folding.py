@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from backend_api.db import UNAVAILABLE, Mongo
-from backend_api.engagement.buckets import NOTHING, DayClosing, OpenTrack, day_of
+from backend_api.engagement.buckets import NOTHING, DayClosing, OpenTrack, day_of, is_busy
 from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import (
     EVERYTHING,
@@ -40,6 +40,8 @@ from backend_api.engagement.tracks import Tracks
 TRACKS_PER_RUN = 500
 DAYS_PER_TRACK = 62
 """How much of a long rebuild is done in one run; the newest days first."""
+LEFT_SECONDS = 3_600.0
+"""So long after traffic has left a day, nobody marks its hours one by one."""
 SETTLED_SECONDS = 5.0
 """A batch is stored long before; what is still there then was most likely cut off."""
 
@@ -183,8 +185,12 @@ class Folder:
         if figures is None:
             of_day = (bucket for bucket in track.buckets if day_of(bucket) == day and bucket != day_bucket(day))
             return DayClosing(day, dict.fromkeys(of_day, NOTHING), track.expected(day))
-        keeps_hours = track.keeps_hours(day, self._retention.calendar.day_of(self._now()))
-        return DayClosing(day, by_hour, None if keeps_hours else day_totals(figures.sums))
+        calendar, now = self._retention.calendar, self._now()
+        if track.keeps_hours(day, calendar.day_of(now)):
+            return DayClosing(day, by_hour, None)
+        if not is_busy(day, calendar.day_of(now - LEFT_SECONDS)):  # No batch opens an hour of it any more.
+            by_hour = {bucket: totals for bucket, totals in by_hour.items() if bucket in track.buckets}
+        return DayClosing(day, by_hour, day_totals(figures.sums))
 
     async def _close(
         self, track: OpenTrack, days: Sequence[DayClosing], intents: Iterable[Intent]
