@@ -8,9 +8,9 @@ begins later finds all that was written before. So what is closed was written by
 
 from typing import Any
 
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 
-from backend_api.db import Document, Mongo
+from backend_api.db import Document, Mongo, upsert
 from backend_api.engagement.documents import FOUNDATIONS
 
 _RUNS = {"_id": "runs"}
@@ -25,9 +25,11 @@ class Runs:
     async def begin(self) -> int:
         """The number of a new round: higher than any before."""
         more = {"$inc": {"number": 1}}
-        after = ReturnDocument.AFTER
-        found: Any = await self._collection.find_one_and_update(_RUNS, more, upsert=True, return_document=after)
-        return int(found["number"])
+        while True:
+            found = await self._collection.find_one_and_update(_RUNS, more, return_document=ReturnDocument.AFTER)
+            if found is not None:
+                return int(found["number"])
+            await upsert(self._collection, [UpdateOne(_RUNS, {"$setOnInsert": {"number": 0}}, upsert=True)])
 
     async def is_newest(self, run: int) -> bool:
         """Whether no other round has begun since."""

@@ -20,6 +20,9 @@ from tests.benchmarks.engagement.meter import Meter, Reads
 from tests.benchmarks.engagement.scenes import ARTISTS, FULL, NOW, QUICK, SCENES, Row, Scale, Scene, Stage, planned
 from tests.benchmarks.engagement.table import markdown, verdict
 
+PATIENT = "socketTimeoutMS=120000"
+"""Filling a busy machine's database may take longer than a server would wait."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench_events", description=__doc__)
@@ -56,7 +59,7 @@ async def _play(scene: Scene, scale: Scale, reads: Reads, rows: list[Row], progr
     """One scene, on a database of its own; a row is printed as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder:
         daemon = None if REAL in os.environ else Daemon(Path(folder))
-        url, name = daemon.url if daemon else os.environ[REAL], f"bench-{uuid4().hex[:12]}"
+        url, name = f"{daemon.url}&{PATIENT}" if daemon else os.environ[REAL], f"bench-{uuid4().hex[:12]}"
         mongo = Mongo(url, database=name, embedded=daemon is not None)
         beside = Mongo(url, database=name, embedded=daemon is not None)
         try:

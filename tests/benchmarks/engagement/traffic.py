@@ -10,7 +10,7 @@ from backend_api.db import Mongo
 from backend_api.engagement.documents import play_key
 
 DAY = 86_400
-AT_ONCE = 5_000
+AT_ONCE = 2_000
 OTHERS = ["like", "like", "save", "share", "download"]
 OWN = {
     "like": {"action": "like", "source": "player"},

@@ -26,6 +26,8 @@ const ABANDONED_MS = 30_000;
 const HIDDEN_MS = 300_000;
 /** What a beacon took is sent again after this time unless the page has gone: a beacon has no answer. */
 const CONFIRM_MS = 30_000;
+/** Whoever has not answered by then will not. */
+const PATIENCE_MS = 30_000;
 const TEXT = 'text/plain;charset=UTF-8';
 
 /** See events.d.ts. */
@@ -53,11 +55,14 @@ export function collectEvents({
   let queue = [];
   let most = BATCH;
   let freshToken;
+  let isTokenKnown = token === undefined;
   let attempt = 0;
   let notBefore = 0;
   let sending = null;
   let savedAt = 0;
   let handedAt = 0;
+  let lookedAt = now();
+  let awakeAt = -Infinity;
   let isLeaving = false;
   let isStopped = false;
 
@@ -67,11 +72,19 @@ export function collectEvents({
   }
 
   function add(type, trackId, fields) {
-    const { events, dropped } = enqueue(queue, made(type, trackId, fields), ({ eventId }) => flying.has(eventId));
+    const event = made(type, trackId, fields);
+    if (!isWritable(event)) return refuse(event);
+    const { events, dropped } = enqueue(queue, event, ({ eventId }) => flying.has(eventId));
     queue = events;
     stats.dropped += dropped;
     save();
     if (isStopped || queue.length >= BATCH) flush();
+  }
+
+  /** One that cannot be sent must not keep back the others. */
+  function refuse(event) {
+    stats.refused += 1;
+    onRejected(event, 'bad_field');
   }
 
   /** Sends what waits, batch after batch; resolves when nothing does or the server cannot be had. */
@@ -95,7 +108,8 @@ export function collectEvents({
 
   async function sendBatch(batch) {
     try {
-      return await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch) });
+      const signal = AbortSignal.timeout?.(PATIENCE_MS);
+      return await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch), signal });
     } catch {
       return postpone(0);
     }
@@ -105,6 +119,8 @@ export function collectEvents({
   async function settle(batch, response) {
     const outcome = verdict(response.status);
     if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0) !== null;
+    const rejected = outcome === 'taken' ? await rejections(response) : batch.map((_, index) => ({ index, reason: 'refused' }));
+    if (rejected === null) return postpone(0) !== null;
     attempt = 0;
     if (outcome === 'split' && batch.length > 1) {
       most = Math.ceil(batch.length / 2);
@@ -113,7 +129,7 @@ export function collectEvents({
     most = Math.min(BATCH, 2 * most);
     queue = without(queue, batch);
     save();
-    report(batch, outcome === 'taken' ? await rejections(response) : batch.map((_, index) => ({ index, reason: 'refused' })));
+    report(batch, rejected);
     return true;
   }
 
@@ -129,8 +145,12 @@ export function collectEvents({
     return null;
   }
 
-  /** Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. */
+  /**
+   * Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. While it is not
+   * known who is signed in, nothing is handed over: without a token it would be a guest's for good.
+   */
   function handOver() {
+    if (!isTokenKnown) return false;
     if (elapsed() - handedAt >= CONFIRM_MS) handed.clear();
     for (const portion of portions(queue.filter(({ eventId }) => !handed.has(eventId)), write, BEACON_BYTES)) {
       if (!beacon(endpoint, new Blob([write(portion)], { type: TEXT }))) return false;
@@ -141,8 +161,13 @@ export function collectEvents({
   }
 
   const write = (events) => JSON.stringify({
-    sentAt: now(), ...(freshToken && { token: freshToken }), ...(said() !== undefined && { consent: said() }), events,
+    sentAt: now(),
+    ...(freshToken && { token: freshToken }),
+    ...(said() !== undefined && { consent: said() }),
+    events: isDeviceTold() ? events : events.map(({ anonymousId: _, ...event }) => event),
   });
+
+  const isDeviceTold = () => consent === undefined || said() === true;
 
   function said() {
     const answer = typeof consent === 'function' ? consent() : consent;
@@ -151,15 +176,17 @@ export function collectEvents({
 
   /** Where consent is asked for, a device gets its id only once it is given. */
   function deviceId() {
-    if (consent !== undefined && said() !== true) return undefined;
+    if (!isDeviceTold()) return undefined;
     return typeof anonymousId === 'function' ? anonymousId() : anonymousId;
   }
 
   async function currentToken() {
     try {
-      return (await (typeof token === 'function' ? token() : token)) ?? undefined;
+      return (await answered(typeof token === 'function' ? token() : token)) ?? undefined;
     } catch {
       return undefined;
+    } finally {
+      isTokenKnown = true;
     }
   }
 
@@ -170,7 +197,10 @@ export function collectEvents({
     place.put([...queue, ...ends], now() + ms);
   }
 
-  /** Takes over what pages left behind that are gone, while there is room for what happens here. */
+  /**
+   * Takes over what pages left behind that are gone, while there is room for what happens here. After this one has slept
+   * that has to wait: the others have slept as well, and will say that they are there.
+   */
   function adopt() {
     const left = place.take(CAPACITY / 2 - queue.length, now());
     if (left.length === 0) return;
@@ -181,7 +211,9 @@ export function collectEvents({
   function tick() {
     plays.look();
     if (elapsed() - savedAt >= SAVE_MS) save();
-    adopt();
+    if (Math.abs(now() - lookedAt) > 3 * FLUSH_MS) awakeAt = now();
+    lookedAt = now();
+    if (Math.abs(now() - awakeAt) >= ABANDONED_MS) adopt();
     flush();
   }
 
@@ -249,9 +281,28 @@ export function collectEvents({
   };
 }
 
+/** What an answer says was rejected; null where it is not the backend's, as a portal's page with status 200. */
 async function rejections(response) {
-  const { data } = await response.json().catch(() => ({}));
-  return data?.rejected ?? [];
+  const { data } = (await response.json().catch(() => null)) ?? {};
+  return typeof data?.accepted === 'number' ? data.rejected : null;
+}
+
+function isWritable(event) {
+  try {
+    return Boolean(JSON.stringify(event));
+  } catch {
+    return false;
+  }
+}
+
+/** The same promise, given up after a while. */
+function answered(promise) {
+  let timer;
+  const patience = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error('no answer')), PATIENCE_MS);
+    timer.unref?.();
+  });
+  return Promise.race([promise, patience]).finally(() => clearTimeout(timer));
 }
 
 /** One id per visit: it survives a reload, not the tab. */

@@ -38,11 +38,14 @@ export function portions(events, write, maxBytes) {
   return [...portions(events.slice(0, middle), write, maxBytes), ...portions(events.slice(middle), write, maxBytes)];
 }
 
+/** Not allowed yet, not there yet, too slow, too many: none of it is the fault of what was sent. */
+const AGAIN = new Set([401, 403, 404, 405, 408, 425, 429]);
+
 /** What an answer's status means for the events sent: `taken`, `again` (later), `split` (fewer at once), or `refused`. */
 export function verdict(status) {
   if (status >= 200 && status < 300) return 'taken';
-  if (status === 413 || status === 422) return 'split';
-  return status === 401 || status === 403 || status === 408 || status === 425 || status === 429 || status >= 500 ? 'again' : 'refused';
+  if (status === 400 || status === 413 || status === 422) return 'split';
+  return AGAIN.has(status) || status >= 500 ? 'again' : 'refused';
 }
 
 /** Milliseconds until the next try: doubling up to a minute, spread over its upper half, never before the server asked. */
@@ -51,13 +54,14 @@ export function retryDelay(attempt, random, retryAfterSeconds = 0) {
   return Math.max(retryAfterSeconds * 1_000, ceiling * (0.5 + random() / 2));
 }
 
-/** What the end of a play says: completion in per cent, skipped below 20 seconds. */
+/** What the end of a play says: completion in per cent, skipped below 20 seconds. A length that is none (yet) is 0. */
 export function endOf(duration, trackDuration) {
   const heard = Math.max(0, Math.min(86_400, duration));
+  const length = Number.isFinite(trackDuration) && trackDuration > 0 ? Math.min(86_400, trackDuration) : 0;
   return {
     duration: heard,
-    trackDuration,
-    completionRate: trackDuration > 0 ? Math.min(100, (100 * heard) / trackDuration) : null,
+    trackDuration: length,
+    completionRate: length > 0 ? Math.min(100, (100 * heard) / length) : null,
     skipped: heard < SKIPPED_BELOW_SECONDS,
   };
 }
