@@ -407,7 +407,7 @@ test('an answer that refuses a whole batch costs only the event that is to blame
       const { events } = JSON.parse(body);
       const isBad = events.some((event) => event.trackId === 'bad');
       if (!isBad) server.batches.push({ events });
-      return { status: isBad ? 413 : 200, headers: new Headers(), json: async () => ({ data: { rejected: [] } }) };
+      return { status: isBad ? 413 : 200, headers: new Headers(), json: async () => ({ data: { accepted: 1, rejected: [] } }) };
     },
   });
   for (let count = 0; count < 49; count += 1) stats.trackLike(count === 30 ? 'bad' : 'good');
@@ -416,15 +416,80 @@ test('an answer that refuses a whole batch costs only the event that is to blame
   assert.deepEqual(seen, [['bad', 'refused']]);
 });
 
-test('a wrong address refuses each batch as a whole, and says so', async () => {
+for (const answer of [{ status: 404 }, { status: 405 }, { status: 200, body: {} }, { status: 200, body: null }]) {
+  test(`what answers for the backend, as a portal or a balancer, takes nothing away: ${JSON.stringify(answer)}`, async () => {
+    let isBack = false;
+    const stats = collector({
+      send: async (_url, { body }) => {
+        server.batches.push(JSON.parse(body));
+        const data = { accepted: 1, rejected: [] };
+        return { status: isBack ? 200 : answer.status, headers: new Headers(), json: async () => (isBack ? { data } : answer.body) };
+      },
+    });
+    stats.trackLike('t1');
+    await stats.flush();
+    assert.deepEqual(stats.stats, { sent: 0, dropped: 0, refused: 0, waiting: 1 });
+    isBack = true;
+    await later(5_000);
+    assert.deepEqual(stats.stats, { sent: 1, dropped: 0, refused: 0, waiting: 0 });
+  });
+}
+
+test('an event that cannot be written is refused at once and keeps no other back', async () => {
   const seen = [];
-  server.status = 404;
-  const stats = collector({ onRejected: (_event, reason) => seen.push(reason) });
+  const stats = collector({ onRejected: (event, reason) => seen.push([event.type, reason]) });
+  const cyclic = {};
+  cyclic.self = cyclic;
+  stats.trackLike(cyclic);
+  stats.trackDownload(1n);
+  stats.trackShare('t1', { platform: 'embed' });
+  leave();
+  await later(31_000);
+  assert.deepEqual(seen, [['like', 'bad_field'], ['download', 'bad_field']]);
+  assert.deepEqual((await beaconEvents()).map((event) => event.type), ['share']);
+  assert.deepEqual(stats.stats, { sent: 1, dropped: 0, refused: 2, waiting: 0 });
+});
+
+for (const unknown of [NaN, Infinity, undefined, -1, '180']) {
+  test(`a play of unknown length keeps its end: ${unknown}`, async () => {
+    const stats = collector();
+    stats.trackPlayEnd(stats.trackPlayStart('t1', { trackDuration: unknown }), { duration: 30 });
+    await stats.flush();
+    const { duration, trackDuration, completionRate } = server.batches[0].events[1];
+    assert.deepEqual({ duration, trackDuration, completionRate }, { duration: 30, trackDuration: 0, completionRate: null });
+  });
+}
+
+test('while it is not known who is signed in nothing is handed over: the next page sends it with the token', async () => {
+  const first = collector({ token: () => new Promise(() => {}) });
+  first.trackLike('t1');
+  leave();
+  assert.equal(server.beacons.length, 0);
+  page = new Page();
+  clock += 1_000;
+  const second = collector({ token: 'a.b.c' });
+  await second.flush();
+  assert.deepEqual(server.batches.map((batch) => [batch.token, batch.events.length]), [['a.b.c', 1]]);
+});
+
+test('after a sleep a page waits for the others to say that they are there', async () => {
+  server.status = 0;
+  const other = collector({ page: new Page() });
+  const playing = collector();
+  playing.trackPlayStart('t1', { position: () => 5 });
+  await later(15_000);
+  clock += 3_600_000;
+  await later(25_000);
+  assert.equal(other.stats.waiting, 0);
+});
+
+test('a device that is no longer agreed to is not told any more', async () => {
+  let said = true;
+  const stats = collector({ consent: () => said });
   stats.trackLike('t1');
-  stats.trackLike('t2');
+  said = false;
   await stats.flush();
-  assert.equal(server.batches.length, 1);
-  assert.deepEqual(seen, ['refused', 'refused']);
+  assert.deepEqual(sentEvents().map((event) => event.anonymousId), [undefined]);
 });
 
 test('no device id is made before there is consent, and one is as soon as it is given', async () => {

@@ -54,8 +54,8 @@ export function collectEvents({
   const handed = new Set();
   let queue = [];
   let most = BATCH;
-  let freshToken;
-  let isTokenKnown = token === undefined;
+  let freshToken = typeof token === 'string' ? token : undefined;
+  let isTokenKnown = typeof token !== 'function';
   let attempt = 0;
   let notBefore = 0;
   let sending = null;
