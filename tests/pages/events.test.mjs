@@ -63,6 +63,13 @@ const sentEvents = () => server.batches.flatMap((batch) => batch.events);
 const sentTypes = () => sentEvents().map((event) => event.type);
 const beaconEvents = async () => (await Promise.all(server.beacons.map((blob) => blob.text()))).flatMap((body) => JSON.parse(body).events);
 const leave = (persisted = false) => page.defaultView.dispatchEvent(Object.assign(new Event('pagehide'), { persisted }));
+const nextPage = (ms = 1_000) => {
+  leave();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  page = new Page();
+  clock += ms;
+};
 const turn = (visibilityState) => {
   page.visibilityState = visibilityState;
   page.dispatchEvent(new Event('visibilitychange'));
@@ -470,6 +477,33 @@ test('while it is not known who is signed in nothing is handed over: the next pa
   const second = collector({ token: 'a.b.c' });
   await second.flush();
   assert.deepEqual(server.batches.map((batch) => [batch.token, batch.events.length]), [['a.b.c', 1]]);
+});
+
+test('what somebody did waits for them, or goes without a token where nobody was signed in', async () => {
+  const tokenOf = (sub) => `h.${btoa(JSON.stringify({ sub }))}.s`;
+  server.status = 0;
+  const anns = collector({ token: () => tokenOf('ann') });
+  anns.trackLike('by-ann');
+  await anns.flush();
+  nextPage();
+  server.takesBeacons = false;
+  const guests = collector();
+  guests.trackLike('by-guest');
+  await guests.flush();
+  nextPage();
+  server.status = 200;
+  const bobs = collector({ token: () => tokenOf('bob') });
+  bobs.trackLike('by-bob');
+  await later(65_000);
+  assert.deepEqual(server.batches.map((batch) => [batch.token, batch.events.map((event) => event.trackId)]).sort(),
+    [[tokenOf('bob'), ['by-bob']], [undefined, ['by-guest']]].sort());
+  assert.ok(sentEvents().every((event) => !('owner' in event)));
+  assert.equal(bobs.stats.waiting, 1);
+  nextPage(31_000);
+  server.batches.length = 0;
+  const back = collector({ token: () => tokenOf('ann') });
+  await back.flush();
+  assert.deepEqual(server.batches.map((batch) => [batch.token, batch.events.map((event) => event.trackId)]), [[tokenOf('ann'), ['by-ann']]]);
 });
 
 test('after a sleep a page waits for the others to say that they are there', async () => {

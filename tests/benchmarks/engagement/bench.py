@@ -20,7 +20,7 @@ from tests.benchmarks.engagement.meter import Meter, Reads
 from tests.benchmarks.engagement.scenes import ARTISTS, FULL, NOW, QUICK, SCENES, Row, Scale, Scene, Stage, planned
 from tests.benchmarks.engagement.table import markdown, verdict
 
-PATIENT = "socketTimeoutMS=120000"
+PATIENT = "socketTimeoutMS=120000&connectTimeoutMS=120000&heartbeatFrequencyMS=120000"
 """Filling a busy machine's database may take longer than a server would wait."""
 
 

@@ -15,7 +15,7 @@
 
 import { persistentViewerId } from './identity.js';
 import { runningPlays } from './plays.js';
-import { BATCH, CAPACITY, enqueue, joined, portions, retryDelay, verdict, without } from './queue.js';
+import { BATCH, CAPACITY, enqueue, joined, ownerOf, portions, retryDelay, verdict, without } from './queue.js';
 import { shelf } from './shelf.js';
 
 const FLUSH_MS = 5_000;
@@ -95,16 +95,28 @@ export function collectEvents({
   }
 
   async function sendAll() {
-    while (due().length > 0) {
+    while (unconfirmed(queue).length > 0) {
       freshToken = await currentToken();
-      const batch = due().slice(0, most);
+      claim();
+      const due = unconfirmed(mine());
+      const batch = due.filter(({ owner }) => owner === due[0].owner).slice(0, most);
+      if (batch.length === 0) return;
       batch.forEach(({ eventId }) => flying.add(eventId));
       const response = await sendBatch(batch).finally(() => flying.clear());
       if (response === null || !(await settle(batch, response))) return;
     }
   }
 
-  const due = () => (elapsed() - handedAt < CONFIRM_MS ? queue.filter(({ eventId }) => !handed.has(eventId)) : queue);
+  /** What no beacon has taken just now. */
+  const unconfirmed = (events) => events.filter(({ eventId }) => elapsed() - handedAt >= CONFIRM_MS || !handed.has(eventId));
+
+  /** What nobody else did: others' events wait until they are back. */
+  const mine = () => queue.filter(({ owner }) => owner === undefined || owner === '' || owner === ownerOf(freshToken));
+
+  /** What has happened since the last token came belongs to whoever this one names. */
+  function claim() {
+    if (isTokenKnown) queue = queue.map((event) => ({ ...event, owner: event.owner ?? ownerOf(freshToken) }));
+  }
 
   async function sendBatch(batch) {
     try {
@@ -152,7 +164,10 @@ export function collectEvents({
   function handOver() {
     if (!isTokenKnown) return false;
     if (elapsed() - handedAt >= CONFIRM_MS) handed.clear();
-    for (const portion of portions(queue.filter(({ eventId }) => !handed.has(eventId)), write, BEACON_BYTES)) {
+    claim();
+    const left = mine().filter(({ eventId }) => !handed.has(eventId));
+    const [own, guests] = [left.filter(({ owner }) => owner), left.filter(({ owner }) => !owner)];
+    for (const portion of [...portions(own, write, BEACON_BYTES), ...portions(guests, write, BEACON_BYTES)]) {
       if (!beacon(endpoint, new Blob([write(portion)], { type: TEXT }))) return false;
       portion.forEach(({ eventId }) => handed.add(eventId));
       handedAt = elapsed();
@@ -162,10 +177,12 @@ export function collectEvents({
 
   const write = (events) => JSON.stringify({
     sentAt: now(),
-    ...(freshToken && { token: freshToken }),
+    ...(freshToken && events[0].owner === ownerOf(freshToken) && { token: freshToken }),
     ...(said() !== undefined && { consent: said() }),
-    events: isDeviceTold() ? events : events.map(({ anonymousId: _, ...event }) => event),
+    events: events.map(told),
   });
+
+  const told = ({ owner: _, anonymousId: device, ...event }) => ({ ...event, ...(device && isDeviceTold() && { anonymousId: device }) });
 
   const isDeviceTold = () => consent === undefined || said() === true;
 

@@ -21,6 +21,15 @@ export const without = (events, sent) => {
   return events.filter((event) => !ids.has(event.eventId));
 };
 
+/** Whose a token is: the subject it names, of none nobody's. */
+export function ownerOf(token) {
+  try {
+    return String(JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))).sub ?? '');
+  } catch {
+    return '';
+  }
+}
+
 /** Both, each event once, in order of time. */
 export function joined(events, others) {
   const ids = new Set(events.map((event) => event.eventId));
