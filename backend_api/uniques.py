@@ -24,31 +24,23 @@ class People(NamedTuple):
     bound: int = HASH_SPACE
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Self:
-        return cls._cut({hash_of(name) for name in names}, HASH_SPACE)
+    def of(cls, names: Iterable[str], limit: int = LIMIT) -> Self:
+        return cls._cut({hash_of(name) for name in names}, HASH_SPACE, limit)
 
     @classmethod
-    def merged(cls, several: Iterable["People"]) -> Self:
-        """Everybody who is in any of them, once."""
+    def merged(cls, several: Iterable["People"], limit: int = LIMIT) -> Self:
+        """Everybody who is in any of them, once; exact up to `limit` where each of them is."""
         together = list(several)
         bound = min((people.bound for people in together), default=HASH_SPACE)
-        return cls._cut(
-            set().union(*(people.hashes[: bisect_left(people.hashes, bound)] for people in together)), bound
-        )
+        everybody: set[int] = set().union(*(people.hashes[: bisect_left(people.hashes, bound)] for people in together))
+        return cls._cut(everybody, bound, limit)
 
     @classmethod
     def unpack(cls, packed: bytes, bound: int) -> Self:
-        hashes = array("Q", packed)
-        if sys.byteorder == "big":
-            hashes.byteswap()
-        return cls(tuple(hashes), bound)
+        return cls(tuple(numbers_in(packed)), bound)
 
     def pack(self) -> bytes:
-        """Eight bytes a hash, little-endian."""
-        hashes = array("Q", self.hashes)
-        if sys.byteorder == "big":
-            hashes.byteswap()
-        return hashes.tobytes()
+        return packed(self.hashes)
 
     @property
     def is_exact(self) -> bool:
@@ -60,12 +52,28 @@ class People(NamedTuple):
         return len(self.hashes) if self.is_exact else round(len(self.hashes) * (HASH_SPACE / self.bound))
 
     @classmethod
-    def _cut(cls, values: set[int], bound: int) -> Self:
+    def _cut(cls, values: set[int], bound: int, limit: int) -> Self:
         ordered = sorted(values)
-        if len(ordered) > LIMIT:
-            bound = ordered[LIMIT]
-        return cls(tuple(ordered[:LIMIT]), bound)
+        if len(ordered) > limit:
+            bound = ordered[limit]
+        return cls(tuple(ordered[:limit]), bound)
 
 
 def hash_of(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def packed(numbers: Iterable[int]) -> bytes:
+    """Eight bytes a number, little-endian."""
+    column = array("Q", numbers)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def numbers_in(column: bytes) -> "array[int]":
+    """The numbers of `packed`."""
+    numbers = array("Q", column)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

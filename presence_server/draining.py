@@ -12,5 +12,5 @@ RETRY_WITHIN_SECONDS = 5.0
 async def drain(engine: Engine, *, chance: Callable[[], float] = random.random) -> None:
     """Tell every socket when to come back, then let them all go. Nobody may connect any more."""
     for connection in engine.connections():
-        engine.fanout.send([connection], DRAINING_EVENT, {"retryInMs": int(chance() * RETRY_WITHIN_SECONDS * 1000)})
+        engine.fanout.send({connection}, DRAINING_EVENT, {"retryInMs": int(chance() * RETRY_WITHIN_SECONDS * 1000)})
     await engine.drain()

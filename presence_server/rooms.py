@@ -8,7 +8,7 @@ Counts carry `seq` from one counter of the process, so that a room that vanished
 its clients have already seen in the same epoch.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from typing import NamedTuple
 
 from presence_server.errors import DeadConnection
@@ -176,11 +176,11 @@ class RoomCounter:
             self._seq += 1
             place.seq = self._seq
 
-    def audience(self, room: str) -> Collection[str]:
+    def audience(self, room: str) -> Set[str]:
         """Every connection that hears the room, once. Not a copy: do not change rooms while going over it."""
         place = self._rooms.get(room)
         if place is None:
-            return ()
+            return frozenset()
         return place.members | place.watchers if place.watchers else place.members
 
     def rooms_of(self, connection: str) -> int:

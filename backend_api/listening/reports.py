@@ -1,16 +1,15 @@
-"""Figures from counted sessions (CONTRACT §3). Pure: sums over what `rows.counted` gives."""
+"""Figures from sums (CONTRACT §3): listening time and the listeners' report. Pure."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from backend_api.contract.wire import Timestamp, Wire, at
-from backend_api.listening.rows import Counted
+from backend_api.listening.tallies import EXACT_UP_TO, KINDS, Portion, Sums, Tally
 from backend_api.sessions import statistics
+from backend_api.uniques import HASH_SPACE, People
 
 PEAK_HOURS = 3
-UNKNOWN = "unknown"
 
 
 class ListeningTime(Wire):
@@ -80,6 +79,7 @@ class ListenersReport(Wire):
     total_seconds: int
     total_sessions: int
     unique_listeners: int
+    unique_listeners_exact: bool
     hours: list[Hour]
     peak_hours: list[HourOfDay]
     devices: list[Share]
@@ -96,52 +96,50 @@ def in_words(seconds: int) -> str:
     return f"{seconds // 3600}h {seconds % 3600 // 60}m"
 
 
-def listening_time(total: int, sessions: int, durations: int, people: tuple[int, bool], active: int) -> ListeningTime:
-    """`durations` is the sum of the sessions' own lengths; `people` how many, and whether that is exact."""
+def listening_time(parts: Sequence[Sums], active: int) -> ListeningTime:
+    """What the parts of a period add up to, and how many sessions are on."""
+    seconds, sessions = sum(part.seconds for part in parts), sum(part.sessions for part in parts)
+    lengths = sum(part.lengths for part in parts)
+    people = People.merged((part.people for part in parts), EXACT_UP_TO)
     return ListeningTime(
-        total_listening_time=in_words(total),
-        total_seconds=total,
+        total_listening_time=in_words(seconds),
+        total_seconds=seconds,
         total_sessions=sessions,
-        unique_listeners=people[0],
-        unique_listeners_exact=people[1],
-        average_session_seconds=round(durations / sessions) if sessions else 0,
+        unique_listeners=people.number,
+        unique_listeners_exact=people.is_exact,
+        average_session_seconds=round(lengths / sessions) if sessions else 0,
         active_sessions=active,
     )
 
 
-def length_in(some: Counted, start_at: int, end_at: int) -> int:
-    """A session's own length within the range, whatever other sessions of the person cover."""
-    return statistics.total(statistics.clip(some.row.pieces, start_at, end_at))
-
-
-def listeners(sessions: Sequence[Counted], zone: ZoneInfo) -> ListenersReport:
-    """The report on a range."""
-    hours = _hours(sessions, zone)
+def listeners(tally: Tally, hours: Iterable[Hour], zone: ZoneInfo) -> ListenersReport:
+    """The report on a range: what its stretches add up to, and its hours."""
+    users, guests = (_group(tally, tally.portions[("kind", name)]) for name in KINDS)
+    shown = list(hours)
     return ListenersReport(
-        total_seconds=sum(some.seconds for some in sessions),
-        total_sessions=len(sessions),
-        unique_listeners=len({some.row.person for some in sessions}),
-        hours=hours,
-        peak_hours=_peaks(hours, zone),
-        devices=_shares(sessions, "device"),
-        countries=_shares(sessions, "country"),
-        regions=_shares(sessions, "region"),
-        users=_group(some for some in sessions if "user" in some.row.facts),
-        guests=_group(some for some in sessions if "user" not in some.row.facts),
-        durations=_durations(sessions),
-        quality=_quality(sessions),
+        total_seconds=users.seconds + guests.seconds,
+        total_sessions=users.sessions + guests.sessions,
+        unique_listeners=tally.number_of(hash_ for name in KINDS for hash_ in tally.portions[("kind", name)].people),
+        unique_listeners_exact=tally.bound == HASH_SPACE,
+        hours=shown,
+        peak_hours=_peaks(shown, zone),
+        devices=_shares(tally, "device"),
+        countries=_shares(tally, "country"),
+        regions=_shares(tally, "region"),
+        users=users,
+        guests=guests,
+        durations=_durations(tally),
+        quality=_quality(tally),
     )
 
 
-def _hours(sessions: Iterable[Counted], zone: ZoneInfo) -> list[Hour]:
+def hours_of(quarters: Mapping[int, int], listeners: Mapping[int, int], zone: ZoneInfo) -> list[Hour]:
+    """The local hours that somebody listened in, from seconds by quarter of an hour and listeners by hour."""
     seconds: Counter[int] = Counter()
-    people: dict[int, set[str]] = defaultdict(set)
-    for some in sessions:
-        for hour, (start, end) in statistics.split_hours(some.pieces, zone):
-            seconds[hour] += end - start
-            people[hour].add(some.row.person)
+    for quarter, some in quarters.items():
+        seconds[statistics.hour_start(quarter, zone)] += some
     return [
-        Hour(hour=at(hour), listeners=len(people[hour]), seconds=total, listener_hours=round(total / 3600, 2))
+        Hour(hour=at(hour), listeners=listeners[hour], seconds=total, listener_hours=round(total / 3600, 2))
         for hour, total in sorted(seconds.items())
     ]
 
@@ -149,40 +147,31 @@ def _hours(sessions: Iterable[Counted], zone: ZoneInfo) -> list[Hour]:
 def _peaks(hours: Iterable[Hour], zone: ZoneInfo) -> list[HourOfDay]:
     seconds: Counter[int] = Counter()
     for hour in hours:
-        seconds[datetime.fromtimestamp(hour.hour.timestamp(), zone).hour] += hour.seconds
+        seconds[hour.hour.astimezone(zone).hour] += hour.seconds
     best = sorted(seconds.items(), key=lambda pair: (-pair[1], pair[0]))[:PEAK_HOURS]
     return [HourOfDay(hour=hour, seconds=total) for hour, total in best]
 
 
-def _shares(sessions: Iterable[Counted], fact: str) -> list[Share]:
-    groups: dict[str, list[Counted]] = defaultdict(list)
-    for some in sessions:
-        groups[some.row.facts.get(fact, UNKNOWN)].append(some)
-    shares = [Share(name=name, **_group(members).model_dump()) for name, members in groups.items()]
+def _shares(tally: Tally, wanted: str) -> list[Share]:
+    groups = ((name, _group(tally, portion)) for (fact, name), portion in tally.portions.items() if fact == wanted)
+    shares = [Share(name=name, **group.model_dump()) for name, group in groups]
     return sorted(shares, key=lambda share: (-share.seconds, share.name))
 
 
-def _group(sessions: Iterable[Counted]) -> Group:
-    members = list(sessions)
-    people = {some.row.person for some in members}
-    return Group(listeners=len(people), sessions=len(members), seconds=sum(some.seconds for some in members))
+def _group(tally: Tally, portion: Portion) -> Group:
+    return Group(listeners=tally.number_of(portion.people), sessions=portion.sessions, seconds=portion.seconds)
 
 
-def _durations(sessions: Iterable[Counted]) -> list[DurationBucket]:
-    found = Counter(statistics.bucket_of(some.row.seconds) for some in sessions)
+def _durations(tally: Tally) -> list[DurationBucket]:
     edges: list[int | None] = [*statistics.DURATION_BUCKETS, None]
-    return [DurationBucket(below_seconds=edge, sessions=found[number]) for number, edge in enumerate(edges)]
+    return [DurationBucket(below_seconds=edge, sessions=n) for edge, n in zip(edges, tally.durations, strict=True)]
 
 
-def _quality(sessions: Sequence[Counted]) -> QualityReport:
-    bitrates = [some.row.quality.bitrate for some in sessions if some.row.quality.bitrate is not None]
+def _quality(tally: Tally) -> QualityReport:
+    sums = tally.quality
     return QualityReport(
-        buffering=_sum(sessions, lambda some: some.row.quality.buffering),
-        reconnects=_sum(sessions, lambda some: some.row.quality.reconnects),
-        sessions_with_buffering=_sum(sessions, lambda some: some.row.quality.buffering > 0),
-        average_bitrate=round(sum(bitrates) / len(bitrates)) if bitrates else None,
+        buffering=sums.buffering,
+        reconnects=sums.reconnects,
+        sessions_with_buffering=sums.with_buffering,
+        average_bitrate=round(sums.bitrates / sums.with_bitrate) if sums.with_bitrate else None,
     )
-
-
-def _sum(sessions: Iterable[Counted], of: Callable[[Counted], int]) -> int:
-    return sum(map(of, sessions))

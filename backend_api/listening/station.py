@@ -2,13 +2,13 @@
 
 from zoneinfo import ZoneInfo
 
-from backend_api.listening import reports
 from backend_api.listening.channels import Channels
+from backend_api.listening.days import tomorrow
 from backend_api.listening.reports import ListenersReport, ListeningTime
 from backend_api.listening.rollups import Rollups
-from backend_api.listening.rows import counted
 from backend_api.listening.source import Source
 from backend_api.sessions.ranges import Period, Range, period_range
+from backend_api.sessions.statistics import WholeSpan
 
 
 class Station:
@@ -24,16 +24,13 @@ class Station:
 
     async def listening_time(self, channel_id: str, period: Period, tz: str | None, now: float) -> ListeningTime:
         if period == "all_time":
-            return await self._rollups.all_time(self.source, channel_id)
+            return await self._time(channel_id, (0, tomorrow(now)))
         asked = period_range(period, now, await self.zone(channel_id, tz))
-        rows = await self.source.rows(channel_id, asked.start_at, asked.end_at)
-        sessions = counted(rows, asked.start_at, asked.end_at)
-        lengths = sum(reports.length_in(some, asked.start_at, asked.end_at) for some in sessions)
-        people = {some.row.person for some in sessions}
-        active = sum(row.status == "active" for row in rows)
-        total = sum(some.seconds for some in sessions)
-        return reports.listening_time(total, len(sessions), lengths, (len(people), True), active)
+        return await self._time(channel_id, (asked.start_at, asked.end_at))
 
     async def listeners(self, channel_id: str, asked: Range) -> ListenersReport:
-        rows = await self.source.rows(channel_id, asked.start_at, asked.end_at)
-        return reports.listeners(counted(rows, asked.start_at, asked.end_at), asked.zone)
+        span = asked.start_at, asked.end_at
+        return (await self._rollups.reports(self.source, channel_id, span, asked.zone)).report(asked.zone)
+
+    async def _time(self, channel_id: str, span: WholeSpan) -> ListeningTime:
+        return (await self._rollups.sums(self.source, channel_id, span)).time()

@@ -106,6 +106,11 @@ def hour_start(at: int, zone: ZoneInfo) -> int:
     return at - local.minute * 60 - local.second
 
 
+def phase_of(at: float, zone: ZoneInfo) -> int:
+    """How many seconds after UTC's hours the local hours begin around then."""
+    return hour_start(int(at), zone) % 3600
+
+
 def per_day(spans: Iterable[WholeSpan], zone: ZoneInfo) -> dict[str, int]:
     """Seconds by local date, in order; days without any are not there."""
     sums: dict[str, int] = {}

@@ -1,10 +1,11 @@
 """One event to many members: one encoding, one frame, one write for each.
 
 Who the members are is the caller's knowledge; they are named by their connections, which two namespaces of one client
-share. A connection that is not in the namespace (any more) is passed over.
+share. A connection that is not in the namespace (any more) is passed over. Nobody's handler runs while a frame is being
+handed out, so none can speak in the midst of it: whoever falls too far behind ends in a later turn of the loop.
 """
 
-from collections.abc import Iterable
+from collections.abc import Set
 from typing import Any
 
 from presence_server.engine import frames, packets
@@ -20,7 +21,7 @@ class Fanout:
 
     def send(
         self,
-        connections: Iterable[str],
+        connections: Set[str],
         event: str,
         *args: Any,
         namespace: str = packets.ROOT,

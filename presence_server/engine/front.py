@@ -12,7 +12,8 @@ from presence_server.engine.connections import Connections
 from presence_server.engine.requests import facts, read_upgrade
 from presence_server.engine.upgrade import accept
 
-_END = b"\r\n\r\n"
+_LINE, _END = b"\r\n", b"\r\n\r\n"
+_BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -38,21 +39,22 @@ class Front(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
-        if self._buffer:
-            data = self._buffer + data
+        # Blank lines before a request are passed over (RFC 9112 section 2.2); they do not stop its clock.
+        data = self._buffer + data if self._buffer else data.lstrip(_LINE)
         end = data.find(_END)
-        if end < 0 and len(data) <= self._connections.settings.max_head_bytes and _may_be_a_head(data):
-            self._buffer = data
-            return
-        self._connections.heads.stop(self)
-        if end < 0 and len(data) > self._connections.settings.max_head_bytes:
-            self._answer(_TOO_LARGE)
-        else:
+        if end >= 0:
+            self._connections.heads.stop(self)
             self._decide(data, end)
+        elif len(data) > self._connections.settings.max_head_bytes:
+            self._answer(_TOO_LARGE)
+        elif data and not _may_be_a_head(data):
+            self._answer(_BAD)
+        else:
+            self._buffer = data
 
     def _decide(self, data: bytes, end: int) -> None:
         settings = self._connections.settings
-        upgrade = read_upgrade(data[:end], settings.path) if 0 <= end <= settings.max_head_bytes else None
+        upgrade = read_upgrade(data[:end], settings.path) if end <= settings.max_head_bytes else None
         if upgrade is None:
             self._hand_over(data)
             return
@@ -73,12 +75,12 @@ class Front(asyncio.Protocol):
         protocol.data_received(data)
 
     def _answer(self, response: bytes) -> None:
+        self._connections.heads.stop(self)
         self._transport.write(response)
         self._transport.close()
 
     def refuse(self) -> None:
         """The server is going away."""
-        self._connections.heads.stop(self)
         self._answer(DRAINING.response())
 
     def abort(self) -> None:
@@ -86,8 +88,8 @@ class Front(asyncio.Protocol):
 
 
 def _may_be_a_head(data: bytes) -> bool:
-    """Whether the unfinished head could still become a proper one; what cannot is for the HTTP server to refuse."""
-    line, ended, _ = data.partition(b"\r\n")
-    if data.count(b"\n") != data.count(b"\r\n") or not line[:1].isalpha():
+    """Whether the unfinished head could still become a proper one of HTTP/1: only that is worth waiting for."""
+    line, ended, _ = data.partition(_LINE)
+    if data.count(b"\n") != data.count(_LINE) or not line[:1].isalpha():
         return False
     return not ended or line[-9:-1] == b" HTTP/1."

@@ -126,9 +126,10 @@ class PollingWire:
     def _overflow(self) -> None:
         socket = self.socket
         self._take()
-        if socket is not None:
-            socket.end(TRANSPORT_ERROR)
         self.abort()
+        if socket is not None:
+            # Not now: somebody is sending, and no handler may send in the midst of that.
+            asyncio.get_running_loop().call_soon(_drop, socket)
 
     def _take(self) -> list[str | bytes]:
         found = list(self._pending.values())
@@ -139,3 +140,9 @@ class PollingWire:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _drop(socket: Socket) -> None:
+    """End a session that does not fetch, whatever carries it by now."""
+    socket.end(TRANSPORT_ERROR)
+    socket.wire.abort()

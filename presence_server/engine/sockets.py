@@ -37,7 +37,7 @@ _CROWDED = 32
 
 
 class Wire(Protocol):
-    """What carries a session's packets to the client."""
+    """What carries a session's packets to the client. Sending never runs a handler, not even of a session it ends."""
 
     name: ClassVar[str]
 

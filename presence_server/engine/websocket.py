@@ -97,11 +97,14 @@ class WebSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.lost(self)
-        owner, self.owner = self.owner, None
-        self._missed = None
         self._silence()
+        self._let_go("transport close" if exc is None else "transport error")
+
+    def _let_go(self, reason: str) -> None:
+        """The owner hears of the end, once: it may have another websocket by the time this one is gone."""
+        owner, self.owner = self.owner, None
         if owner is not None:
-            owner.end("transport close" if exc is None else "transport error")
+            owner.end(reason)
 
     # Reading
 
@@ -126,13 +129,11 @@ class WebSocket(asyncio.Protocol):
             code = frames.closing_code(payload)
             self._last_words(frames.frame(frames.CLOSE, b"") if code is None else frames.close_frame(code))
         self._hang_up()
-        if self.owner is not None:
-            self.owner.end("transport close")
+        self._let_go("transport close")
 
     def _fail(self, error: frames.ProtocolError) -> None:
         self.refuse(error.code, str(error))
-        if self.owner is not None:
-            self.owner.end("transport error")
+        self._let_go("transport error")
 
     def _hang_up(self) -> None:
         """Nothing more is to be read; what is written may leave, for as long as a close may take."""
@@ -186,6 +187,7 @@ class WebSocket(asyncio.Protocol):
 
     def _silence(self) -> None:
         self._over = True
+        self._missed = None
         self.descriptor = -1
 
     def hold(self) -> None:

@@ -199,7 +199,7 @@ class SessionSockets:
         """One event to one socket; passed over when it is gone."""
         socket = self._sockets.get(sid)
         if socket is not None:
-            self._floor.engine.fanout.send([socket.connection], event, data, namespace=self.namespace)
+            self._floor.engine.fanout.send({socket.connection}, event, data, namespace=self.namespace)
 
     def drain(self) -> None:
         """From here on it is the server that closes; clients will be back."""

@@ -51,7 +51,8 @@ def install() -> None:
     wanted = [f"{name}@{number}" for name, number in PACKAGES.items()]
     quiet = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
-        subprocess.run(["npm", "install", *quiet, "--prefix", CACHE, *wanted], check=False, timeout=300)
+        npm = ["npm", "install", *quiet, "--prefix", CACHE, *wanted]
+        subprocess.run(npm, stdout=sys.stderr, check=False, timeout=300)
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         print(f"The JavaScript peers could not be brought: {error}", file=sys.stderr)
 

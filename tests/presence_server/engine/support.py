@@ -73,8 +73,8 @@ class Running:
     def tell(self, sids, event, *data, namespace="/", **options):
         """Fan an event out to members by their Socket.IO sids."""
         members = self.server.manager.of(namespace)
-        connections = [members[sid].socket.sid for sid in sids if sid in members]
-        self.engine.fanout.send(connections, event, *data, namespace=namespace, **options)
+        connections = {members[sid].socket.sid: None for sid in sids if sid in members}
+        self.engine.fanout.send(connections.keys(), event, *data, namespace=namespace, **options)
 
     def target(self, query):
         return f"/socket.io/?{query}"

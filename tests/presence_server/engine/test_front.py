@@ -108,7 +108,16 @@ async def test_a_doubtful_upgrade_is_no_websocket(run, old, new):
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\x16\x03\x01\x02\x00", b"\r\nGET\r\n\r\n", b"GET / FTP/1.0\r\n", b"GET\0 / HTTP/1.1\r\n\r\n"]
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"\r\nGET\r\n\r\n",
+        b"GET /\r\n",
+        b"GET / FTP/1.0\r\n",
+        b"GET / HTTP/2.0\r\nHost: x",
+        b"GET / HTTP/1.1\nHost: x",
+        b"GET\0 / HTTP/1.1\r\n\r\n",
+    ],
 )
 async def test_what_is_not_http_is_answered_or_closed_at_once(run, garbage):
     """No deadline is needed to see that it will never be a request."""
@@ -129,15 +138,30 @@ async def test_an_endless_head_is_refused(run):
     writer.close()
 
 
-async def test_a_head_that_never_ends_is_cut_off():
-    """Whoever trickles, or says nothing at all, is gone after the deadline."""
+@pytest.mark.parametrize("sent", ["", "GET / HTTP/1.1\r\nHost:", "GET", "\r\n", "\r\n\r\n", "\r\nGET / HTTP/1.1\r\n"])
+async def test_a_head_that_never_ends_is_cut_off(sent):
+    """Whoever trickles, sends nothing but blank lines, or says nothing at all, is gone after the deadline."""
     async with ours(head_seconds=0.2) as run:
-        silent, trickling = [await asyncio.open_connection("127.0.0.1", run.port) for _ in range(2)]
-        trickling[1].write(b"GET / HTTP/1.1\r\nHost:")
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
+        for byte in sent:
+            writer.write(byte.encode())
+            await asyncio.sleep(0.001)
         async with asyncio.timeout(2):
-            for reader, _ in (silent, trickling):
-                with contextlib.suppress(ConnectionError):
-                    assert await reader.read() == b""
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+
+
+async def test_blank_lines_before_a_request_are_passed_over(run):
+    """Some clients end a body with one too many (RFC 9112 section 2.2); they get a page, or a websocket."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
+    writer.write(b"\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    writer.close()
+    raw = Raw(*await asyncio.open_connection("127.0.0.1", run.port))
+    raw.write(b"\r\n" + UPGRADE.format(target=run.target("EIO=4&transport=websocket"), key=KEY, more="").encode())
+    assert (await raw.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    await raw.joined()
+    await raw.close()
 
 
 async def test_a_body_that_never_ends_closes_the_session():

@@ -1,6 +1,8 @@
 """From polling to websocket: one at a time, nothing lost or doubled, and a failed try costs the session nothing."""
 
 import asyncio
+import contextlib
+import os
 
 import aiohttp
 import orjson
@@ -103,6 +105,37 @@ async def test_a_failed_upgrade_leaves_the_session_polling(http, nonsense):
         again = await probe(run, sid)
         again.send("2probe")
         assert await again.receive() == "3probe", "a later try may succeed"
+
+
+@pytest.mark.parametrize("ending", [b"\x88\x80\0\0\0\0", b"\x81\x01x"], ids=["close", "unmasked"])
+async def test_a_failed_upgrade_that_goes_late_leaves_the_next_one_alone(http, ending):
+    """A websocket that does not read its farewell lingers; when it is gone at last, the second try goes on."""
+    async with ours(close_seconds=5) as run:
+        sid, _ = await polling_session(http, run)
+        first = await probe(run, sid)
+        first.writer.transport.pause_reading()
+        (websocket,) = run.server.connections.websockets
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(websocket.transport.get_extra_info("socket").fileno(), b"unread" * 10_000)
+        websocket.transport.write(b"unread" * 10_000)
+        first.write(ending)
+        async with asyncio.timeout(3):
+            while run.engine._connections.sockets[sid].upgrading:
+                await asyncio.sleep(0.005)
+        second = await probe(run, sid)
+        second.send("2probe")
+        assert await second.receive() == "3probe"
+        first.reset()
+        async with asyncio.timeout(3):
+            while websocket in run.server.connections.websockets:
+                await asyncio.sleep(0.005)
+        assert (await probe(run, sid)).head.startswith(b"HTTP/1.1 400 ")
+        assert await poll(http, run, sid) == "6", "polls still come back at once"
+        second.send("5")
+        second.send('421["echo"]')
+        assert await second.receive() == "431[]"
+        second.reset()
 
 
 async def test_a_second_upgrade_at_once_is_refused(run, http):

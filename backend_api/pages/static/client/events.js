@@ -4,7 +4,7 @@
  *     import { collectEvents } from './events.js';
  *
  *     const stats = collectEvents({ url: 'https://backend.example', token: () => session.token });
- *     const playId = stats.trackPlayStart('track-1', { source: 'search', trackDuration: 180, position: () => audio.currentTime });
+ *     const playId = stats.trackPlayStart('track-1', { trackDuration: () => audio.duration, position: () => audio.currentTime });
  *     stats.trackPlayEnd(playId, { duration: 93 });
  *     stats.trackLike('track-1', { source: 'player' });
  *
@@ -13,9 +13,10 @@
  * Touches nothing global when imported.
  */
 
-import { persistentViewerId } from './identity.js';
+import { rejections, within } from './asking.js';
+import { persistentViewerId, randomId, storageOrNull, visitId } from './identity.js';
 import { runningPlays } from './plays.js';
-import { BATCH, CAPACITY, enqueue, joined, ownerOf, portions, retryDelay, verdict, without } from './queue.js';
+import { BATCH, CAPACITY, enqueue, isSayable, joined, ownerOf, portions, retryDelay, verdict, without } from './queue.js';
 import { shelf } from './shelf.js';
 
 const FLUSH_MS = 5_000;
@@ -24,10 +25,12 @@ const SAVE_MS = 10_000;
 const ABANDONED_MS = 30_000;
 /** A hidden page's timers may rest for minutes. */
 const HIDDEN_MS = 300_000;
+/** What would be the end of a play is taken for it when nothing was heard of its page for so long: it may sleep, or show a dialog. */
+const PLAY_LOST_MS = 3_000_000;
+const ANSWER_MS = 30_000;
+const DEVICE_ID = /^[A-Za-z0-9_.:~-]{1,128}$/;
 /** What a beacon took is sent again after this time unless the page has gone: a beacon has no answer. */
 const CONFIRM_MS = 30_000;
-/** Whoever has not answered by then will not. */
-const PATIENCE_MS = 30_000;
 const TEXT = 'text/plain;charset=UTF-8';
 
 /** See events.d.ts. */
@@ -47,44 +50,40 @@ export function collectEvents({
 } = {}) {
   const endpoint = `${url}/api/stats/events`;
   const place = shelf(storage, randomId());
-  const sessionId = sessionOf(storageOrNull('sessionStorage'));
+  const sessionId = visitId(storageOrNull('sessionStorage'));
   const plays = runningPlays({ newId: randomId, elapsed });
+  const isAsked = typeof token === 'function';
   const stats = { sent: 0, dropped: 0, refused: 0 };
   const flying = new Set();
   const handed = new Set();
   let queue = [];
   let most = BATCH;
-  let freshToken = typeof token === 'string' ? token : undefined;
-  let isTokenKnown = typeof token !== 'function';
+  let freshToken = isAsked ? undefined : (token ?? undefined);
+  let isTokenKnown = !isAsked;
   let attempt = 0;
   let notBefore = 0;
   let sending = null;
   let savedAt = 0;
+  let tickedAt = now();
+  let wokeAt = -Infinity;
   let handedAt = 0;
-  let lookedAt = now();
-  let awakeAt = -Infinity;
   let isLeaving = false;
   let isStopped = false;
 
   function made(type, trackId, fields) {
     const device = deviceId();
-    return { eventId: randomId(), type, trackId, sessionId, ...(device && { anonymousId: device }), timestamp: now(), ...fields };
+    const owner = ownerOf(freshToken);
+    return { eventId: randomId(), type, trackId, sessionId, anonymousId: device, timestamp: now(), owner, ...fields };
   }
 
   function add(type, trackId, fields) {
     const event = made(type, trackId, fields);
-    if (!isWritable(event)) return refuse(event);
+    if (!isSayable(event)) return report([event], [{ index: 0, reason: 'bad_field' }]);
     const { events, dropped } = enqueue(queue, event, ({ eventId }) => flying.has(eventId));
     queue = events;
     stats.dropped += dropped;
     save();
     if (isStopped || queue.length >= BATCH) flush();
-  }
-
-  /** One that cannot be sent must not keep back the others. */
-  function refuse(event) {
-    stats.refused += 1;
-    onRejected(event, 'bad_field');
   }
 
   /** Sends what waits, batch after batch; resolves when nothing does or the server cannot be had. */
@@ -95,44 +94,36 @@ export function collectEvents({
   }
 
   async function sendAll() {
-    while (unconfirmed(queue).length > 0) {
-      freshToken = await currentToken();
-      claim();
-      const due = unconfirmed(mine());
-      const batch = due.filter(({ owner }) => owner === due[0].owner).slice(0, most);
+    while (due().length > 0) {
+      if (!(await learnToken())) return postpone(0);
+      const batch = due().filter(isMine).slice(0, most);
       if (batch.length === 0) return;
       batch.forEach(({ eventId }) => flying.add(eventId));
-      const response = await sendBatch(batch).finally(() => flying.clear());
-      if (response === null || !(await settle(batch, response))) return;
+      const isSettled = await sendBatch(batch).finally(() => flying.clear());
+      if (!isSettled) return;
     }
   }
 
-  /** What no beacon has taken just now. */
-  const unconfirmed = (events) => events.filter(({ eventId }) => elapsed() - handedAt >= CONFIRM_MS || !handed.has(eventId));
+  const due = () => (elapsed() - handedAt < CONFIRM_MS ? queue.filter(({ eventId }) => !handed.has(eventId)) : queue);
 
-  /** What nobody else did: others' events wait until they are back. */
-  const mine = () => queue.filter(({ owner }) => owner === undefined || owner === '' || owner === ownerOf(freshToken));
+  /** Another user's, who was signed in before, wait for that user. */
+  const isMine = ({ owner }) => owner === undefined || owner === ownerOf(freshToken);
 
-  /** What has happened since the last token came belongs to whoever this one names. */
-  function claim() {
-    if (isTokenKnown) queue = queue.map((event) => ({ ...event, owner: event.owner ?? ownerOf(freshToken) }));
-  }
-
+  /** Sends a batch and does what the answer says; whether to go on. */
   async function sendBatch(batch) {
     try {
-      const signal = AbortSignal.timeout?.(PATIENCE_MS);
-      return await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch), signal });
+      return await within(ANSWER_MS, async (signal) => {
+        const response = await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch), signal });
+        return settle(batch, response, verdict(response.status) === 'taken' ? await rejections(response) : []);
+      });
     } catch {
       return postpone(0);
     }
   }
 
-  /** Does what an answer says; whether to go on. */
-  async function settle(batch, response) {
+  function settle(batch, response, rejected) {
     const outcome = verdict(response.status);
-    if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0) !== null;
-    const rejected = outcome === 'taken' ? await rejections(response) : batch.map((_, index) => ({ index, reason: 'refused' }));
-    if (rejected === null) return postpone(0) !== null;
+    if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0);
     attempt = 0;
     if (outcome === 'split' && batch.length > 1) {
       most = Math.ceil(batch.length / 2);
@@ -141,7 +132,7 @@ export function collectEvents({
     most = Math.min(BATCH, 2 * most);
     queue = without(queue, batch);
     save();
-    report(batch, rejected);
+    report(batch, outcome === 'taken' ? rejected : batch.map((_, index) => ({ index, reason: 'refused' })));
     return true;
   }
 
@@ -154,20 +145,16 @@ export function collectEvents({
   function postpone(retryAfterSeconds) {
     notBefore = elapsed() + retryDelay(attempt, random, retryAfterSeconds);
     attempt += 1;
-    return null;
+    return false;
   }
 
-  /**
-   * Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. While it is not
-   * known who is signed in, nothing is handed over: without a token it would be a guest's for good.
-   */
+  /** Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. */
   function handOver() {
+    // Without the token it would be kept as a guest's, and a guest's like counts nothing.
     if (!isTokenKnown) return false;
     if (elapsed() - handedAt >= CONFIRM_MS) handed.clear();
-    claim();
-    const left = mine().filter(({ eventId }) => !handed.has(eventId));
-    const [own, guests] = [left.filter(({ owner }) => owner), left.filter(({ owner }) => !owner)];
-    for (const portion of [...portions(own, write, BEACON_BYTES), ...portions(guests, write, BEACON_BYTES)]) {
+    const waiting = queue.filter((event) => isMine(event) && !handed.has(event.eventId));
+    for (const portion of portions(waiting, write, BEACON_BYTES)) {
       if (!beacon(endpoint, new Blob([write(portion)], { type: TEXT }))) return false;
       portion.forEach(({ eventId }) => handed.add(eventId));
       handedAt = elapsed();
@@ -176,15 +163,11 @@ export function collectEvents({
   }
 
   const write = (events) => JSON.stringify({
-    sentAt: now(),
-    ...(freshToken && events[0].owner === ownerOf(freshToken) && { token: freshToken }),
-    ...(said() !== undefined && { consent: said() }),
-    events: events.map(told),
+    sentAt: now(), token: freshToken || undefined, consent: said(), events: events.map(told),
   });
 
-  const told = ({ owner: _, anonymousId: device, ...event }) => ({ ...event, ...(device && isDeviceTold() && { anonymousId: device }) });
-
-  const isDeviceTold = () => consent === undefined || said() === true;
+  /** As it is said: without its owner, and without the device where consent was taken back. */
+  const told = ({ owner, anonymousId: device, ...event }) => ({ ...event, anonymousId: said() === false ? undefined : device });
 
   function said() {
     const answer = typeof consent === 'function' ? consent() : consent;
@@ -193,31 +176,31 @@ export function collectEvents({
 
   /** Where consent is asked for, a device gets its id only once it is given. */
   function deviceId() {
-    if (!isDeviceTold()) return undefined;
-    return typeof anonymousId === 'function' ? anonymousId() : anonymousId;
+    if (consent !== undefined && said() !== true) return undefined;
+    const device = typeof anonymousId === 'function' ? anonymousId() : anonymousId;
+    return DEVICE_ID.test(device) ? device : undefined;
   }
 
-  async function currentToken() {
+  /** Whether there was an answer in time. A function that throws says that nobody is signed in. */
+  async function learnToken() {
+    if (!isAsked) return true;
     try {
-      return (await answered(typeof token === 'function' ? token() : token)) ?? undefined;
-    } catch {
-      return undefined;
-    } finally {
+      freshToken = await within(ANSWER_MS, async () => (await (async () => token())().catch(() => undefined)) ?? undefined);
       isTokenKnown = true;
+      return true;
+    } catch {
+      return false;
     }
   }
 
   /** Keeps what waits, and the ends of the running plays as they would be, should nothing be heard of this page for `ms`. */
   function save(ms = page?.visibilityState === 'hidden' ? HIDDEN_MS : ABANDONED_MS) {
     savedAt = elapsed();
-    const ends = plays.ends().map(({ trackId, fields }) => made('playEnd', trackId, fields));
-    place.put([...queue, ...ends], now() + ms);
+    place.put(queue, now() + ms);
+    place.putEnds(plays.ends().map(({ trackId, fields }) => made('playEnd', trackId, fields)), now() + PLAY_LOST_MS);
   }
 
-  /**
-   * Takes over what pages left behind that are gone, while there is room for what happens here. After this one has slept
-   * that has to wait: the others have slept as well, and will say that they are there.
-   */
+  /** Takes over what pages left behind that are gone, while there is room for what happens here. */
   function adopt() {
     const left = place.take(CAPACITY / 2 - queue.length, now());
     if (left.length === 0) return;
@@ -228,9 +211,10 @@ export function collectEvents({
   function tick() {
     plays.look();
     if (elapsed() - savedAt >= SAVE_MS) save();
-    if (Math.abs(now() - lookedAt) > 3 * FLUSH_MS) awakeAt = now();
-    lookedAt = now();
-    if (Math.abs(now() - awakeAt) >= ABANDONED_MS) adopt();
+    if (now() - tickedAt > ABANDONED_MS) wokeAt = elapsed();
+    tickedAt = now();
+    // After a sleep of the device all pages look abandoned until they have written again.
+    if (elapsed() - wokeAt >= 2 * SAVE_MS) adopt();
     flush();
   }
 
@@ -272,7 +256,7 @@ export function collectEvents({
   page?.addEventListener('visibilitychange', turned);
   window?.addEventListener('pagehide', leave);
   adopt();
-  currentToken().then((first) => { freshToken ??= first; });
+  learnToken();
   const timer = setInterval(tick, FLUSH_MS);
   timer.unref?.();
 
@@ -296,55 +280,4 @@ export function collectEvents({
       isStopped = true;
     },
   };
-}
-
-/** What an answer says was rejected; null where it is not the backend's, as a portal's page with status 200. */
-async function rejections(response) {
-  const { data } = (await response.json().catch(() => null)) ?? {};
-  return typeof data?.accepted === 'number' ? data.rejected : null;
-}
-
-function isWritable(event) {
-  try {
-    return Boolean(JSON.stringify(event));
-  } catch {
-    return false;
-  }
-}
-
-/** The same promise, given up after a while. */
-function answered(promise) {
-  let timer;
-  const patience = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error('no answer')), PATIENCE_MS);
-    timer.unref?.();
-  });
-  return Promise.race([promise, patience]).finally(() => clearTimeout(timer));
-}
-
-/** One id per visit: it survives a reload, not the tab. */
-function sessionOf(storage) {
-  const name = 'presence.visit';
-  const made = randomId();
-  try {
-    const kept = storage?.getItem(name);
-    if (/^[\w-]{1,64}$/.test(kept ?? '')) return kept;
-    storage?.setItem(name, made);
-  } catch {
-    // Blocked: the visit is this page.
-  }
-  return made;
-}
-
-function storageOrNull(name) {
-  try {
-    return globalThis[name] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function randomId() {
-  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -3,6 +3,9 @@
 export const BATCH = 50;
 export const CAPACITY = 1_000;
 export const SKIPPED_BELOW_SECONDS = 20;
+/** Not this time: signed out, not yet rolled out (404, 405), too slow, too many. */
+const LATER = new Set([401, 403, 404, 405, 408, 425, 429]);
+const MOST_SECONDS = 86_400;
 
 /** Adds an event; beyond the capacity the oldest go that are not on their way (`isSent`). `{events, dropped}`. */
 export function enqueue(events, event, isSent, capacity = CAPACITY) {
@@ -21,15 +24,6 @@ export const without = (events, sent) => {
   return events.filter((event) => !ids.has(event.eventId));
 };
 
-/** Whose a token is: the subject it names, of none nobody's. */
-export function ownerOf(token) {
-  try {
-    return String(JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))).sub ?? '');
-  } catch {
-    return '';
-  }
-}
-
 /** Both, each event once, in order of time. */
 export function joined(events, others) {
   const ids = new Set(events.map((event) => event.eventId));
@@ -47,14 +41,30 @@ export function portions(events, write, maxBytes) {
   return [...portions(events.slice(0, middle), write, maxBytes), ...portions(events.slice(middle), write, maxBytes)];
 }
 
-/** Not allowed yet, not there yet, too slow, too many: none of it is the fault of what was sent. */
-const AGAIN = new Set([401, 403, 404, 405, 408, 425, 429]);
-
 /** What an answer's status means for the events sent: `taken`, `again` (later), `split` (fewer at once), or `refused`. */
 export function verdict(status) {
   if (status >= 200 && status < 300) return 'taken';
   if (status === 400 || status === 413 || status === 422) return 'split';
-  return AGAIN.has(status) || status >= 500 ? 'again' : 'refused';
+  return LATER.has(status) || status >= 500 ? 'again' : 'refused';
+}
+
+/** Whose the events are that are made under this token: its subject, or undefined for a guest. Nobody's may go with anybody's. */
+export function ownerOf(token) {
+  try {
+    const { sub } = JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));
+    return typeof sub === 'string' ? sub : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the server can be told this event at all: what a page hands in may be anything, an event of the browser's too. */
+export function isSayable(event) {
+  try {
+    return typeof event.trackId === 'string' && JSON.stringify(event) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Milliseconds until the next try: doubling up to a minute, spread over its upper half, never before the server asked. */
@@ -63,14 +73,14 @@ export function retryDelay(attempt, random, retryAfterSeconds = 0) {
   return Math.max(retryAfterSeconds * 1_000, ceiling * (0.5 + random() / 2));
 }
 
-/** What the end of a play says: completion in per cent, skipped below 20 seconds. A length that is none (yet) is 0. */
-export function endOf(duration, trackDuration) {
-  const heard = Math.max(0, Math.min(86_400, duration));
-  const length = Number.isFinite(trackDuration) && trackDuration > 0 ? Math.min(86_400, trackDuration) : 0;
+/** What the end of a play says: completion in per cent, skipped below 20 seconds. A length that is none (a stream's) is 0. */
+export function endOf(duration, length) {
+  const heard = Math.max(0, Math.min(MOST_SECONDS, duration));
+  const trackDuration = Number.isFinite(length) ? Math.max(0, Math.min(MOST_SECONDS, length)) : 0;
   return {
     duration: heard,
-    trackDuration: length,
-    completionRate: length > 0 ? Math.min(100, (100 * heard) / length) : null,
+    trackDuration,
+    completionRate: trackDuration > 0 ? Math.min(100, (100 * heard) / trackDuration) : null,
     skipped: heard < SKIPPED_BELOW_SECONDS,
   };
 }
