@@ -69,6 +69,11 @@ class Reader:
         self._calendar = calendar
         self._now = now
 
+    @property
+    def zone(self) -> str:
+        """The name of the time zone that the steps of curves are in."""
+        return self._calendar.zone
+
     async def resolve(self, subject: Subject) -> Subject:
         """The same with its tracks, so that they are not asked for again and again."""
         if subject.artist is None or subject.titles is not None:
