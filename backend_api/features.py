@@ -27,6 +27,7 @@ from backend_api.engagement.intake import EventIntake
 from backend_api.engagement.periods import Calendar
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.reading import Reader
+from backend_api.engagement.recounting import Recounter
 from backend_api.engagement.recovery import Recovery
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.rolling import Roller
@@ -124,12 +125,12 @@ def engagement(parts: Parts) -> Feature:
     calendar = Calendar(ZoneInfo(parts.settings.backend.timezone))
     retention = Retention(calendar, settings.raw_retention_days, settings.guest_retention_days)
     stats, catalogue = Stats(mongo, calendar), Catalogue(mongo)
-    roller = Roller(RawEvents(mongo), stats, calendar, now)
+    recounter, roller = Recounter(RawEvents(mongo), calendar, now), Roller(stats, calendar, now)
     ingest = Ingest(mongo, retention, now)
     recovery = Recovery(mongo, ingest, calendar, now)
     foundations = Foundations(mongo, retention, now)
-    folder = Folder(mongo, roller, recovery, foundations, retention, now, parts.registry)
-    upkeep = Upkeep(mongo, roller, foundations, retention, now, purges=embedded)
+    folder = Folder(mongo, recounter, roller, recovery, foundations, retention, now, parts.registry)
+    upkeep = Upkeep(mongo, recounter, foundations, retention, now, purges=embedded)
     services = (
         EventIntake(catalogue, ingest, foundations, retention, settings, parts.registry),
         Dashboards(Reader(mongo, stats, calendar, now), catalogue, foundations),
