@@ -159,7 +159,8 @@ class Hearing:
             done = self._take(heard, await self._store.read(heard)) if heard else done
         except Unreachable:
             pass
-        self._cold.update((room, None) for room in rooms if room in self._rooms and room not in done)
+        finally:
+            self._cold.update((room, None) for room in rooms if room in self._rooms and room not in done)
         return len(done) == len(rooms)
 
     def _take(self, rooms: Iterable[str], snapshots: Iterable[Snapshot | None]) -> set[str]:

@@ -13,9 +13,10 @@ from presence_server.clock import Clock
 from presence_server.errors import Unreachable
 from presence_server.history.rosters import Holder
 from presence_server.presence.base import NO_MARKS, Announce
-from presence_server.presence.beats import Beats
+from presence_server.presence.beats import RETRY_SECONDS, Beats
 from presence_server.presence.book import Book
 from presence_server.presence.cleaning import Cleaning
+from presence_server.presence.complaints import Complaints
 from presence_server.presence.hearing import Hearing
 from presence_server.presence.members import BEAT_SECONDS, Members, Reading
 from presence_server.presence.publisher import Publisher
@@ -37,6 +38,8 @@ MINUTE_SECONDS = 60
 StoreOf = Callable[[Heard, Callable[[list[str]], None], Callable[[str], None]], Store]
 """Makes the store, given who is told of changes, of subscriptions that were lost, and of a lost connection."""
 
+Work = Callable[[], Coroutine[Any, Any, None]]
+
 _DEGRADED: Mapping[str, object] = {"degraded": True}
 _ESTIMATE: Mapping[str, object] = {"uniqueMode": "estimate"}
 _ANNOUNCED_AT_ONCE, _BREATH_SECONDS = 200, 0.01
@@ -49,6 +52,7 @@ class RedisPresence:
         self._clock = clock
         self._announce: Announce = _nobody
         self._now = asyncio.get_running_loop().time
+        self._complaints = Complaints()
         self._members = Members()
         self._state = SharedState(node, self._members)
         self._store = store(self._heard, self._deafened, self._broken)
@@ -113,12 +117,12 @@ class RedisPresence:
     def background(self, announce: Announce) -> list[Coroutine[Any, Any, None]]:
         self._announce = announce
         return [
-            self._beats.run(),
-            self._publisher.run(),
-            self._hearing.run(),
-            self._uniques.run(),
-            self._cleaning.run(),
-            self._announce_for_ever(),
+            self._lasting(self._beats.run),
+            self._lasting(self._publisher.run),
+            self._lasting(self._hearing.run),
+            self._lasting(self._uniques.run),
+            self._lasting(self._cleaning.run),
+            self._lasting(self._announce_for_ever),
             self._every(JUDGE_SECONDS, self._judge),
             self._every(1.0, self._tick),
             self._every(BEAT_SECONDS, self._prove),
@@ -144,13 +148,25 @@ class RedisPresence:
 
     # What is done every now and then
 
-    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _every(self, seconds: float, work: Work) -> None:
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await work()
-            except Unreachable as error:
-                self._beats.fence(error.reason)
+            await self._tried(work)
+
+    async def _lasting(self, work: Work) -> None:
+        """What shall never end. Sockets do not depend on what is shared, so a fault here must not end the program."""
+        while True:
+            await self._tried(work)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _tried(self, work: Work) -> None:
+        try:
+            await work()
+        except Unreachable as error:
+            self._beats.fence(error.reason)
+        except Exception as error:
+            self._complaints.note("sharing_failed", repr(error), error)
+            self._beats.fence("a fault in this program: see its log")
 
     async def _judge(self) -> None:
         """Whether Redis is gone, and for how long; every room hears of it."""

@@ -74,9 +74,12 @@ local function holders()
   for i = 1, #fields, 2 do
     if fields[i] == '#m' then
       found.mode = fields[i + 1]
-    elseif string.sub(fields[i], 1, 1) ~= '#' then
-      found.members[#found.members + 1] = fields[i]
-      found.people = found.people + tonumber(string.match(fields[i + 1], '(%d+)$'))
+    elseif string.match(fields[i], '^[!-~]+%.%d+$') then
+      local people = string.match(fields[i + 1], '^%d+ %d+ %d+ (%d+)')
+      if people then
+        found.members[#found.members + 1] = fields[i]
+        found.people = found.people + tonumber(people)
+      end
     end
   end
   return found

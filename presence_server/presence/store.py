@@ -32,6 +32,7 @@ from presence_server.presence.wire import (
     Snapshot,
     base_key,
     change_of,
+    counters_of,
     published_of,
     room_of,
     snapshot_of,
@@ -83,8 +84,7 @@ class Store:
         replies = await self._run([(key, [_call(scripts.BEAT, [NODES_KEY], member), ("HGETALL", NODES_KEY)])])
         match replies:
             case [[int(counter), list(fields)]]:
-                members = {name.decode(): int(count) for name, count in zip(fields[::2], fields[1::2], strict=True)}
-                return members if counter else None
+                return counters_of(fields) if counter else None
         raise Unreachable("the membership cannot be reached")
 
     async def accuse(self, member: str, counter: int) -> None:
