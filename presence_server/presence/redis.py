@@ -16,7 +16,6 @@ from presence_server.presence.base import NO_MARKS, Announce
 from presence_server.presence.beats import RETRY_SECONDS, Beats
 from presence_server.presence.book import Book
 from presence_server.presence.cleaning import Cleaning
-from presence_server.presence.complaints import Complaints
 from presence_server.presence.hearing import Hearing
 from presence_server.presence.members import BEAT_SECONDS, Members, Reading
 from presence_server.presence.publisher import Publisher
@@ -52,7 +51,6 @@ class RedisPresence:
         self._clock = clock
         self._announce: Announce = _nobody
         self._now = asyncio.get_running_loop().time
-        self._complaints = Complaints()
         self._members = Members()
         self._state = SharedState(node, self._members)
         self._store = store(self._heard, self._deafened, self._broken)
@@ -65,6 +63,7 @@ class RedisPresence:
         self._cleaning = Cleaning(self._members, self._state, self._store, self._uniques.is_ours)
         self._gone_at: float | None = float("-inf")
         self._told_gone = True
+        self._told_failing: frozenset[str] = frozenset()
         self._to_announce: dict[str, None] = {}
         self._announcing = asyncio.Event()
 
@@ -104,7 +103,12 @@ class RedisPresence:
         return [Holder(node, since + ahead, until + ahead) for node, since, until in found]
 
     async def trouble(self) -> str | None:
-        return (self._beats.trouble or "catching up") if self._is_gone() else None
+        if self._is_gone():
+            return self._beats.trouble or "catching up"
+        if self._beats.has_rival:
+            return "another process has this node's name: every process needs a presence.node of its own"
+        rooms = len(self._not_shared())
+        return f"{rooms} rooms are not shared: {self._store.complaints.last}" if rooms else None
 
     def measures(self) -> Mapping[str, float]:
         return {
@@ -112,6 +116,7 @@ class RedisPresence:
             "presence_redis_members": float(len(self._members)),
             "presence_redis_incarnations": float(self._beats.incarnations),
             "presence_redis_rooms": float(len(self._hearing)),
+            "presence_redis_rooms_not_shared": float(len(self._not_shared())),
         }
 
     def background(self, announce: Announce) -> list[Coroutine[Any, Any, None]]:
@@ -144,7 +149,18 @@ class RedisPresence:
         return self._gone_at is not None and self._now() - self._gone_at > GRACE_SECONDS
 
     def _is_degraded(self, room: str) -> bool:
-        return self._is_gone() or self._hearing.cold_for(room) > GRACE_SECONDS
+        return self._is_gone() or self._hearing.cold_for(room) > GRACE_SECONDS or self._is_failing(room)
+
+    def _is_failing(self, room: str) -> bool:
+        since = self._book.failing.get(room)
+        return since is not None and self._now() - since > GRACE_SECONDS
+
+    def _not_shared(self) -> frozenset[str]:
+        """The rooms that are degraded on their own account."""
+        return self._failing() | self._hearing.cold_longer_than(GRACE_SECONDS)
+
+    def _failing(self) -> frozenset[str]:
+        return frozenset(filter(self._is_failing, self._book.failing))
 
     # What is done every now and then
 
@@ -165,27 +181,33 @@ class RedisPresence:
         except Unreachable as error:
             self._beats.fence(error.reason)
         except Exception as error:
-            self._complaints.note("sharing_failed", repr(error), error)
+            self._store.complaints.note("sharing_failed", repr(error), error)
             self._beats.fence("a fault in this program: see its log")
 
     async def _judge(self) -> None:
-        """Whether Redis is gone, and for how long; every room hears of it."""
+        """Whether Redis is gone, and for how long; every room hears of it, and a room that is alone by itself does."""
         if self._beats.member and not self._publisher.is_behind:
             self._gone_at = None
         elif self._gone_at is None:
             self._gone_at = self._now()
-        if self._is_gone() != self._told_gone:
-            self._told_gone = self._is_gone()
-            log.warning("counts_are_local" if self._told_gone else "counts_are_shared", reason=self._beats.trouble)
-            self._announce_soon(self._hearing)
-        else:
+        failing = self._failing()
+        if self._is_gone() == self._told_gone:
             self._announce_soon(self._hearing.overdue(GRACE_SECONDS))
+            self._announce_soon(failing ^ self._told_failing)
+        else:
+            self._told_gone = self._is_gone()
+            if self._told_gone:
+                log.warning("counts_are_local", reason=self._beats.trouble or "catching up")
+            else:
+                log.info("counts_are_shared")
+            self._announce_soon(self._hearing)
+        self._told_failing = failing
 
     async def _tick(self) -> None:
-        member = self._beats.speaker()
-        if member:
+        if self._beats.speaker():
             await self._hearing.sweep()
-            if not self._publisher.is_behind and not self._book.said_by_others_than(member):
+            # What could not be said now is said later, under the present incarnation.
+            if not self._publisher.is_behind:
                 await self._beats.retire()
 
     async def _prove(self) -> None:

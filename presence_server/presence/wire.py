@@ -8,8 +8,9 @@
 | `p:{room}:h:member` | HyperLogLog of the same, while they are estimated |
 | `p:{room}` | sharded channel: the room's changes |
 
-A member is `node.inc`: one incarnation of a node. The stamp counts the changes of one room in the order in which Redis
-made them; it says which of two answers is the newer one.
+In a database other than 0 they begin with its number, `p1:`: channels know no databases, and two installations on one
+Redis shall not hear each other. A member is `node.inc`: one incarnation of a node. The stamp counts the changes of one
+room in the order in which Redis made them; it says which of two answers is the newer one.
 
 What is not understood is passed over: a newer version may write more than this one knows, and anybody may write to a
 Redis.
@@ -20,7 +21,6 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-NODES_KEY = "p:{nodes}"
 EXACT, ESTIMATE = b"x", b"e"
 
 _NOBODY = b"*"
@@ -74,13 +74,19 @@ class Published(NamedTuple):
     is_estimate: bool
 
 
-def base_key(room: str) -> str:
-    """The channel of a room, and the beginning of all its keys: they share a slot."""
-    return f"p:{{{room}}}"
+class Names:
+    """What things are called in one database of Redis."""
 
+    def __init__(self, database: int = 0) -> None:
+        self.prefix = f"p{database or ''}:"
+        self.nodes = f"{self.prefix}{{nodes}}"
 
-def room_of(channel: bytes) -> str:
-    return channel[3:-1].decode()
+    def base(self, room: str) -> str:
+        """The channel of a room, and the beginning of all its keys: they share a slot."""
+        return f"{self.prefix}{{{room}}}"
+
+    def room(self, channel: bytes) -> str:
+        return channel[len(self.prefix) + 1 : -1].decode()
 
 
 def node_of(member: str) -> str:

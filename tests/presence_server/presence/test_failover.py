@@ -5,13 +5,14 @@ import asyncio
 import pytest
 from redis.crc import key_slot
 
-from presence_server.presence.wire import NODES_KEY, base_key
+from presence_server.presence.wire import Names
 from tests.presence_server.helpers import Page, until
 from tests.presence_server.presence.servers import cluster, replicated
 
+NAMES = Names()
 ROOM = "auction:moves"
 ROOMS = [f"auction:{number}" for number in range(99)]
-SLOT = key_slot(base_key(ROOM).encode())
+SLOT = key_slot(NAMES.base(ROOM).encode())
 
 
 async def _everybody_is_connected(nodes):
@@ -98,8 +99,8 @@ async def test_a_cluster_node_that_dies_and_is_replaced(tmp_path, start_nodes, m
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
         nodes = await start_nodes(2, url)
         pages, owner = await meet(nodes), next(server for server in servers if _owns(server, SLOT))
-        assert not _owns(owner, key_slot(NODES_KEY.encode()))
-        elsewhere = next(room for room in ROOMS if not _owns(owner, key_slot(base_key(room).encode())))
+        assert not _owns(owner, key_slot(NAMES.nodes.encode()))
+        elsewhere = next(room for room in ROOMS if not _owns(owner, key_slot(NAMES.base(room).encode())))
         others = [await page().open(node.url) for node in nodes]
         for other in others:
             await other.join(elsewhere)
