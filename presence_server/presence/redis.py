@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 3.0
 """What the others had last is believed for so long after Redis is gone: most failures are shorter than that."""
 
+SETTLED_SECONDS = 10.0
+"""A room that could not be said for so long is not worth an old incarnation's life."""
+
 JUDGE_SECONDS = 0.25
 GOODBYE_SECONDS = 2.0
 MINUTE_SECONDS = 60
@@ -108,7 +111,7 @@ class RedisPresence:
         if self._beats.has_rival:
             return "another process has this node's name: every process needs a presence.node of its own"
         rooms = len(self._not_shared())
-        return f"{rooms} rooms are not shared: {self._store.complaints.last}" if rooms else None
+        return f"{rooms} of {len(self._hearing)} rooms not shared: {self._store.complaints.last}" if rooms else None
 
     def measures(self) -> Mapping[str, float]:
         return {
@@ -206,8 +209,9 @@ class RedisPresence:
     async def _tick(self) -> None:
         if self._beats.speaker():
             await self._hearing.sweep()
-            # What could not be said now is said later, under the present incarnation.
-            if not self._publisher.is_behind:
+            # The others believe what was said before, until they had time to notice that they hear no more of it.
+            settled_at = self._now() - SETTLED_SECONDS
+            if not self._publisher.is_behind and all(at < settled_at for at in self._book.failing.values()):
                 await self._beats.retire()
 
     async def _prove(self) -> None:

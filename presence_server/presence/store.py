@@ -156,7 +156,7 @@ class Store:
         fresh, own = f"{base}:t:{member}", f"{base}:h:{member}"
         adding: list[Command] = [("PFADD", fresh, *some) for some in _portions(tuple(ids))]
         finish = _call(scripts.SKETCH, [f"{base}:c", fresh, own], ROOM_SECONDS, int(counts))
-        await self._replies(base.encode(), [("UNLINK", fresh), *adding, finish])
+        await self._replies(base.encode(), [("UNLINK", fresh), *adding, ("EXPIRE", fresh, ROOM_SECONDS), finish])
 
     async def prove(self) -> None:
         """Let every server take and tell something. One that tells nothing is asked anew for all its rooms."""
@@ -235,6 +235,7 @@ class Store:
         if len(add) + len(remove) > _IDS_AT_ONCE:
             before += [("SADD", key, *some) for some in _portions(add)]
             before += [("SREM", key, *some) for some in _portions(remove)]
+            before.append(("EXPIRE", key, ROOM_SECONDS))
             add = remove = ()
         figures = publication[2:6]
         publish = _call(
@@ -278,12 +279,6 @@ class Store:
     async def _visit(self, primary: Primary, errands: list[Errand]) -> list[Outcome]:
         try:
             done = await _calls(primary, errands)
-            again = [number for number, replies in enumerate(done) if isinstance(_wrong(replies), NoScriptError)]
-            if again:
-                await primary.line.call([("SCRIPT", "LOAD", script.text) for script in scripts.SCRIPTS])
-                retried = await _calls(primary, [errands[number] for number in again])
-                for number, replies in zip(again, retried, strict=True):
-                    done[number] = replies
             await self._follow(errands, done)
         except Unreachable as error:
             self._primaries.doubt()
@@ -329,6 +324,18 @@ def _portions(ids: tuple[bytes, ...]) -> Iterator[tuple[bytes, ...]]:
 
 
 async def _calls(primary: Primary, errands: list[Errand]) -> list[list[object]]:
+    """The replies to each errand; a server that has not our scripts gets them."""
+    done = await _called(primary, errands)
+    again = [number for number, replies in enumerate(done) if isinstance(_wrong(replies), NoScriptError)]
+    if again:
+        await primary.line.call([("SCRIPT", "LOAD", script.text) for script in scripts.SCRIPTS])
+        retried = await _called(primary, [errands[number] for number in again])
+        for number, replies in zip(again, retried, strict=True):
+            done[number] = replies
+    return done
+
+
+async def _called(primary: Primary, errands: list[Errand]) -> list[list[object]]:
     replies = iter(await primary.line.call([command for _, commands in errands for command in commands]))
     return [[next(replies) for _ in commands] for _, commands in errands]
 

@@ -6,7 +6,6 @@ and the scripts that do it in earnest are tested on real servers beside this.
 
 import asyncio
 import random
-import selectors
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,34 +20,6 @@ from presence_server.rooms import RoomCounter
 EPOCH = 1_800_000_000.0
 SMALL = 5
 """The model counts so few people in the script, and the others by and by, so that both ways are walked."""
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes at once when there is nothing to do."""
-
-    def __init__(self) -> None:
-        super().__init__(_Selector(self))
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Selector(selectors.SelectSelector):
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout=None):
-        assert timeout is not None, "everybody waits for ever"
-        self._loop.now += timeout
-        return super().select(0)
-
-
-def in_virtual_time(work) -> None:
-    """Run a coroutine in a loop of its own."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(work)
 
 
 @dataclass

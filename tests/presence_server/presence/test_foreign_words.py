@@ -9,7 +9,8 @@ from presence_server.presence import redis as sharing
 from presence_server.presence.wire import Change, Figures, change_of, counters_of, snapshot_of
 from tests.presence_server.helpers import until
 from tests.presence_server.presence.servers import one_server
-from tests.presence_server.presence.simulation import World, in_virtual_time
+from tests.presence_server.presence.simulation import World
+from tests.presence_server.presence.virtual_time import in_virtual_time
 
 ROOM = "auction:a"
 NODES, HASH, CHANNEL = "p:{nodes}", f"p:{{{ROOM}}}:c", f"p:{{{ROOM}}}"

@@ -8,7 +8,8 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.presence_server.presence.simulation import World, in_virtual_time
+from tests.presence_server.presence.simulation import World
+from tests.presence_server.presence.virtual_time import in_virtual_time
 
 NODES = ("n0", "n1", "n2")
 ROOMS = ("auction:a", "auction:b")
@@ -213,7 +214,7 @@ def test_who_cannot_say_a_room_says_that_it_counts_alone():
         here.join(BAD, "g:3")
         await asyncio.sleep(RECOVERY)
         assert (here.figures(BAD), dict(here.presence.marks(BAD))) == ((2, 2), {"degraded": True})
-        assert "1 rooms are not shared" in await here.presence.trouble()
+        assert "1 of 2 rooms not shared" in await here.presence.trouble()
         assert here.presence.measures()["presence_redis_rooms_not_shared"] == 1
         world.check([GOOD])
         world.redis.refused.clear()
