@@ -63,6 +63,11 @@ class Row(NamedTuple):
     manual: Manual | None
     pieces: tuple[WholeSpan, ...]
 
+    def until(self, now: float) -> float:
+        """When the session, or what is counted of it, is over: a correction may make it longer."""
+        left_at = now if self.left_at is None else self.left_at
+        return max([left_at, *(end for _, end in self.pieces)])
+
 
 def rows(
     measured: Iterable[Measured], calls: Mapping[str, Facts], manual: Mapping[str, Manual], now: float

@@ -233,10 +233,27 @@ async def test_a_correction_is_kept_with_its_reason(api):
     await track(api, "end")
     path = f"/api/study-sessions/{session['id']}"
     assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    api.clock.at += 1_800
     row = await api.data("PATCH", path, {"durationSeconds": 1_800, "reason": "the tab crashed"}, claims=ADMIN)
     assert (row["durationSeconds"], row["durationSource"], row["reason"]) == (1_800, "manual", "the tab crashed")
     assert row["sources"] == {"provider": None, "server": 60, "manual": 1_800}
     assert (await api("PATCH", "/api/study-sessions/nope", {"durationSeconds": 1, "reason": "x"}))[0] == 404
+
+
+async def test_a_correction_over_midnight_is_in_both_days(api):
+    """Whichever day is asked for; it cannot reach into the future, nor be made while the session is on."""
+    api.clock.at = api.clock() // 86_400 * 86_400 + 86_400 - 1_200
+    started = await track(api, "start")
+    path, said = f"/api/study-sessions/{started['id']}", {"durationSeconds": 3_600, "reason": "x"}
+    assert (await api("PATCH", path, said, claims=ADMIN))[0] == 409
+    api.clock.at += 600
+    await track(api, "end")
+    assert (await api("PATCH", path, said, claims=ADMIN))[0] == 409
+    api.clock.at += 86_400
+    await api.data("PATCH", path, said, claims=ADMIN)
+    for day, seconds in (("2026-11-21", 1_200), ("2026-11-22", 2_400)):
+        found = await api.data("GET", f"/api/study-sessions/daily?userId=ann&from={day}&to={day}", claims=ADMIN)
+        assert [(one["date"], one["seconds"]) for one in found["days"]] == [(day, seconds)]
 
 
 async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, event):
@@ -246,6 +263,7 @@ async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, ev
     assert (found["id"][:2], found["durationSource"]) == ("p-", "provider")
     path = f"/api/study-sessions/{found['id']}"
     assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    api.clock.at += 600
     row = await api.data("PATCH", path, {"durationSeconds": 1_200, "reason": "second device"}, claims=ADMIN)
     assert (row["id"], row["durationSeconds"], row["durationSource"]) == (found["id"], 1_200, "manual")
     earlier = {"joined": -740, "seconds": 20, "connection": "c2"}
