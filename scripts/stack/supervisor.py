@@ -17,8 +17,8 @@ from scripts.stack.processes import Child, StackError
 from scripts.stack.redis import find_redis, start_redis
 
 READY_SECONDS = 60.0
-SHARED_SECONDS = 10.0
-"""How long the presence processes may take to find each other before somebody is told that they do not."""
+SHARED_LOOKS, LOOK_SECONDS = 40, 0.25
+"""How often it is asked whether the presence processes found each other before it is said that they did not."""
 
 
 class Stack:
@@ -113,14 +113,13 @@ class Stack:
                 await self._see_them_share(http)
 
     async def _see_them_share(self, http: aiohttp.ClientSession) -> None:
-        trouble: str | None = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SHARED_SECONDS):
-                while (trouble := await _trouble(http, self._addresses.presence)) is not None:
-                    await asyncio.sleep(0.1)
-        if trouble is not None:
-            words = f"the presence processes do not share their counts yet: {trouble}"
-            print(f"scripts/up: {words}", file=sys.stderr, flush=True)
+        """Say so where they do not find each other soon."""
+        for _ in range(SHARED_LOOKS):
+            if (trouble := await _trouble(http, self._addresses.presence)) is None:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        words = f"the presence processes do not share their counts yet: {trouble}"
+        print(f"scripts/up: {words}", file=sys.stderr, flush=True)
 
     async def _start_demo(self) -> None:
         where = self._addresses
@@ -144,7 +143,7 @@ class Stack:
 async def _trouble(http: aiohttp.ClientSession, urls: Sequence[str]) -> str | None:
     """Why the first one that says so counts alone; None where none does."""
     for url in urls:
-        with suppress(aiohttp.ClientError):
+        with suppress(aiohttp.ClientError, TimeoutError):
             async with http.get(f"{url}/readyz") as answer:
                 said = await answer.json()
                 if "redis" in said.get("reasons", {}):

@@ -90,10 +90,12 @@ async def test_a_user_without_the_rights_is_named_in_readyz_and_in_the_log(
     assert len(said) == len(set(said)) <= 3
 
 
-async def test_the_rights_that_the_example_names_are_enough(redis, start_nodes, page):
+@pytest.mark.parametrize("database", [0, 1])
+async def test_the_rights_that_the_example_names_are_enough(redis, start_nodes, page, database):
     """Keys and channels of its own, and the commands."""
-    redis.ask("ACL", "SETUSER", "app", "on", ">right", "~p:*", "&p:*", "+@all", "-@admin")
-    nodes = await start_nodes(2, f"redis://app:right@127.0.0.1:{redis.port}/0")
+    own = f"p{database or ''}:*"
+    redis.ask("ACL", "SETUSER", "app", "on", ">right", f"~{own}", f"&{own}", "+@all", "-@admin")
+    nodes = await start_nodes(2, f"redis://app:right@127.0.0.1:{redis.port}/{database}")
     await _connected(nodes)
     pages = [await page().open(node.url) for node in nodes]
     for one in pages:
