@@ -54,6 +54,7 @@ PURE = [
     "backend_api/listening/devices.py",
     "backend_api/listening/limits.py",
     "backend_api/tutoring/billing.py",
+    "backend_api/tutoring/columns.py",
     "backend_api/tutoring/fields.py",
     "backend_api/tutoring/lesson.py",
     "backend_api/tutoring/settings.py",

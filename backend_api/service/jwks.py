@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, Key, KeySet, OctKey, RSAKey
 from pydantic import BaseModel
 
 from backend_api.service.errors import ConfigError, Unavailable
+from backend_api.service.fetching import whole_body
 from backend_api.service.settings import AuthSettings
 from backend_api.service.tokens import Keys, key_id_of
 
@@ -91,12 +92,7 @@ class KeySource:
         async with self._session.get(self._url, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError(f"status {answer.status}")
-            document = bytearray()
-            async for piece in answer.content.iter_any():
-                document += piece
-                if len(document) > MAX_DOCUMENT_BYTES:
-                    raise ValueError(f"larger than {MAX_DOCUMENT_BYTES} bytes")
-            return bytes(document)
+            return await whole_body(answer, MAX_DOCUMENT_BYTES)
 
 
 def _shared_key(secret: str) -> OctKey:

@@ -178,6 +178,16 @@ def end_of(interval: Interval, timing: Timing, leases: Leases, now: float) -> fl
     return max(interval.last_seen_at, leases.last_at(interval.node, interval.boot))
 
 
+def settled(session: Session, leases: Leases, now: float) -> Session:
+    """The same with what leases say of its intervals' ends written down: leases are forgotten, records are not."""
+    ends = [end_of(interval, TIMINGS[session.kind], leases, now) for interval in session.intervals]
+    known = (
+        interval if end is None or interval.closed_at is not None else replace(interval, last_seen_at=end)
+        for interval, end in zip(session.intervals, ends, strict=True)
+    )
+    return replace(session, intervals=tuple(known))
+
+
 def _deliberate_end(session: Session, timing: Timing, known_until: float) -> tuple[float, Reason] | None:
     """The first end that was meant, or the limit of the kind."""
     closed = ((i.closed_at, i.reason) for i in session.intervals)

@@ -25,7 +25,7 @@ from backend_api.sessions.documents import (
     session_of,
     verdict_of,
 )
-from backend_api.sessions.lifecycle import Session, continued, judge, merged
+from backend_api.sessions.lifecycle import Session, continued, judge, merged, settled
 from backend_api.sessions.windows import backwards
 
 Hook = Callable[[Record], Awaitable[None]]
@@ -206,7 +206,9 @@ class SessionStore:
             await hook(record)
 
     def _judged(self, session: Session, leases: Leases) -> Record:
-        return Record(session, judge(session, leases, self._now()))
+        now = self._now()
+        verdict = judge(session, leases, now)
+        return Record(session if verdict.status == "active" else settled(session, leases, now), verdict)
 
 
 def _at_revision(kept: Document) -> dict[str, Any]:

@@ -4,8 +4,9 @@ Facts are only ever added, and stays are read from all of them at once: neither 
 change the result. A `left` closes what was joined before it and nothing that was joined later.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,7 +73,8 @@ def stays(facts: Facts) -> list[Stay]:
     told: list[Joined | Left] = [*facts.joined, *facts.left]
     for fact in told:
         heard[fact.user_id, fact.key].append(fact)
-    found = [stay for (user_id, _), about in heard.items() for stay in _connection(user_id, about, facts.closed)]
+    closed = sorted(facts.closed)
+    found = [stay for (user_id, _), about in heard.items() for stay in _connection(user_id, about, closed)]
     return sorted(found, key=lambda stay: (stay.start, stay.user_id, stay.end or float("inf")))
 
 
@@ -88,14 +90,14 @@ def spans_of_call(facts: Facts) -> list[tuple[float, float | None]]:
     return spans
 
 
-def is_open(facts: Facts) -> bool:
-    """Whether something began whose end nobody has told us."""
-    return any(stay.end is None for stay in stays(facts)) or any(end is None for _, end in spans_of_call(facts))
+def is_open(facts: Facts, found: Iterable[Stay]) -> bool:
+    """Whether something began whose end nobody has told us. `found` are the stays of the facts, also below."""
+    return any(stay.end is None for stay in found) or any(end is None for _, end in spans_of_call(facts))
 
 
-def untold(expected: Iterable[Expected], facts: Facts) -> list[Expected]:
+def untold(expected: Iterable[Expected], found: Iterable[Stay]) -> list[Expected]:
     """Those of which the provider has told us no stay that is over."""
-    known = [(stay.user_id, stay.start, stay.end) for stay in stays(facts) if stay.end is not None]
+    known = [(stay.user_id, stay.start, stay.end) for stay in found if stay.end is not None]
     return [
         one
         for one in expected
@@ -106,9 +108,11 @@ def untold(expected: Iterable[Expected], facts: Facts) -> list[Expected]:
     ]
 
 
-def _connection(user_id: str, told: Iterable[Joined | Left], closed: frozenset[float]) -> Iterable[Stay]:
+def _connection(user_id: str, told: Sequence[Joined | Left], closed: Sequence[float]) -> Iterable[Stay]:
     start: float | None = None
-    ends = [Left("", user_id, at) for at in closed]
+    # Of the call's ends only those between a connection's messages can matter, and the first one after them.
+    first, last = min(fact.at for fact in told), max(fact.at for fact in told)
+    ends = [Left("", user_id, at) for at in closed[bisect_left(closed, first) : bisect_right(closed, last) + 1]]
     for fact in sorted((*told, *ends), key=_moment):
         if isinstance(fact, Joined):
             start = fact.at if start is None else start

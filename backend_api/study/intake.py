@@ -42,9 +42,9 @@ class WebhookIntake:
         return Received(status="stored")
 
     async def apply_waiting(self) -> None:
-        """The job: applies what was kept and not applied."""
+        """The job: applies what was kept and not applied; one that cannot be applied holds up no other."""
         for webhook in await self._store.waiting(PER_ROUND):
-            await self._apply(webhook)
+            await self._apply_soon(webhook)
         await self._store.forget(self._now())
 
     async def _apply_soon(self, webhook: Webhook) -> None:

@@ -150,7 +150,7 @@ class ActiveCalls(Wire):
 class Correction(Wire):
     """How long it really was, and why that is said."""
 
-    duration_seconds: Annotated[int, Field(ge=0, le=7 * 86_400)]
+    duration_seconds: Annotated[int, Field(ge=0, le=86_400)]
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 
 

@@ -15,6 +15,7 @@ from joserfc.jwk import OctKey
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from backend_api.contract.wire import Lenient
+from backend_api.service.fetching import whole_body
 from backend_api.study.calls import Facts, Joined, Left
 from backend_api.study.webhook import Keys
 
@@ -144,9 +145,11 @@ class StreamProvider:
                 if status != 200:
                     away = response.status >= 500 or response.status in (401, 429)
                     raise (ProviderAwayError if away else ProviderError)(f"Stream answered {status}")
-                return await response.content.read(MAX_ANSWER_BYTES)
+                return await whole_body(response, MAX_ANSWER_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderAwayError(f"Stream could not be reached: {type(error).__name__}") from None
+        except ValueError as error:
+            raise ProviderError(f"Stream's answer is {error}") from None
         finally:
             log.info("provider_asked", path=path, status=status, seconds=round(time.perf_counter() - started, 3))
 

@@ -11,7 +11,6 @@ from backend_api.service.routes import RouteTable
 from backend_api.sessions.pace import CallPace
 from backend_api.sessions.statistics import WholeSpan, split_days, total
 from backend_api.study import lists
-from backend_api.study.calls import spans_of_call
 from backend_api.study.intake import WebhookIntake
 from backend_api.study.messages import (
     ActiveCall,
@@ -34,8 +33,8 @@ from backend_api.study.messages import (
     shown,
     tracked,
 )
-from backend_api.study.rows import Manual, Row, call_spans, hours_by_day, within
-from backend_api.study.tracking import LONGEST_SECONDS, StudyTracking
+from backend_api.study.rows import LONGEST_SECONDS, Manual, Row, call_spans, hours_by_day, is_on, within
+from backend_api.study.tracking import StudyTracking
 from backend_api.study.webhook import MAX_BODY_BYTES, Headers
 
 table = RouteTable("study")
@@ -152,7 +151,7 @@ async def read_call(*, path: CallPath, caller: Caller, now: float, tracking: Stu
     spans = call_spans(facts, found, now)
     latest = spans[-1:]
     present = [row for row in found if within(row, latest, now) or row.left_at is None]
-    is_active = spans_of_call(facts)[-1][1] is None if spans_of_call(facts) else any(r.left_at is None for r in present)
+    is_active = is_on(facts, present, now)
     return CallInfo(
         call_id=tracking.short(path.call_id),
         active=is_active,

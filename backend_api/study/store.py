@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from backend_api.contract.wire import at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import Unavailable
-from backend_api.study.calls import Expected, Facts, Joined, Left, is_open, stays, untold
+from backend_api.study.calls import Expected, Facts, Joined, Left, Stay, is_open, stays, untold
 from backend_api.study.rows import Manual, id_of_stay
 
 WEBHOOKS, CALLS, CORRECTIONS = "study_webhooks", "study_calls", "study_corrections"
@@ -114,9 +114,10 @@ class StudyStore:
             if session is not None:
                 waiting[session.session_id] = session
             fresh = [one for one in waiting.values() if now - one.end < GIVEN_UP_AFTER_SECONDS]
-            left = untold(fresh, whole)
+            found = stays(whole)
+            left = untold(fresh, found)
             unchanged = before is not None and whole == known and left == list(_expected(before).values())
-            if (unchanged and not asked) or await self._write(call_id, before, whole, left, now, asked=asked):
+            if (unchanged and not asked) or await self._write(call_id, before, whole, found, left, now, asked=asked):
                 return
         raise Unavailable("the call changes too fast")
 
@@ -170,17 +171,26 @@ class StudyStore:
         return found
 
     async def _write(
-        self, call_id: str, before: Document | None, whole: Facts, waiting: list[Expected], now: float, *, asked: bool
+        self,
+        call_id: str,
+        before: Document | None,
+        whole: Facts,
+        found: list[Stay],
+        waiting: list[Expected],
+        now: float,
+        *,
+        asked: bool,
     ) -> bool:
         was_open = before is not None and before["open"]
         since = before["since"].timestamp() if before is not None and was_open else now
-        asks = now + ASK_AFTER_SECONDS if is_open(whole) else _next_ask(since, now)
+        goes_on = is_open(whole, found)
+        asks = now + ASK_AFTER_SECONDS if goes_on else _next_ask(since, now)
         changed = {
             **_packed(whole),
             "users": sorted(whole.users),
-            "stays": [id_of_stay(call_id, stay) for stay in stays(whole)],
+            "stays": [id_of_stay(call_id, stay) for stay in found],
             "expected": [list(one) for one in waiting],
-            "open": is_open(whole) or bool(waiting),
+            "open": goes_on or bool(waiting),
             "lastAt": at(now),
             "askAt": at(asks) if asked else before["askAt"] if before and was_open else at(now),
             "since": at(since),

@@ -8,18 +8,16 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from backend_api.contract.sessions import TIMINGS, Reason
-from backend_api.service.errors import NotFound, TooManyRequests
+from backend_api.service.errors import Conflict, NotFound, TooManyRequests
 from backend_api.sessions import beats
 from backend_api.sessions.documents import Record, session_of, verdict_of
 from backend_api.sessions.lifecycle import HTTP_NODE, Session
 from backend_api.sessions.store import SessionStore
 from backend_api.study.calls import Expected, Facts, stays
 from backend_api.study.providers import CallProvider, ProviderError
-from backend_api.study.rows import Manual, Measured, Row, id_of_stay, rows
+from backend_api.study.rows import LONGEST_SECONDS, Manual, Measured, Row, id_of_stay, rows
 from backend_api.study.store import StudyStore
 
-LONGEST_SECONDS = TIMINGS["study"].max_seconds or 0.0
-"""How long before a range a session may have begun that still lies in it; how long an end is waited for."""
 CALLS_AT_ONCE = 20
 """So many calls a user may be in; each is asked about at the provider."""
 BEATING_AFTER_SECONDS = 30.0
@@ -97,7 +95,7 @@ class StudyTracking:
         measured = await self._measured("user", user_id, early, end_at)
         known = {call.call_id: _only(call.facts, user_id) for call in await self._study.calls_of(user_id, early)}
         found = await self._rows(measured, known)
-        return [row for row in found if row.joined_at < end_at and (row.left_at or now) >= start_at]
+        return [row for row in found if row.joined_at < end_at and row.until(now) >= start_at]
 
     async def of_call(self, call_id: str, start_at: float, end_at: float) -> tuple[list[Row], Facts]:
         """Everybody's sessions in a call, and the provider's facts about it."""
@@ -107,21 +105,30 @@ class StudyTracking:
             measured += await self._measured("call", form, early, end_at)
         facts = await self._study.call(short)
         found = await self._rows(measured, {short: facts})
-        return [row for row in found if row.joined_at < end_at and (row.left_at or self._now()) >= start_at], facts
+        return [row for row in found if row.joined_at < end_at and row.until(self._now()) >= start_at], facts
 
     async def correct(self, session_id: str, manual: Manual) -> Row:
-        """A session of ours, or one that only the provider knows. NotFound for any other."""
+        """A session of ours, or one that only the provider knows. NotFound for any other.
+
+        Conflict while it is on, or where it would reach into the future.
+        """
         record = await self._sessions.find(session_id)
         if record is not None and record.session.kind == "study":
+            call_id = self.short(record.session.fact("call") or "")
+            _check_over(await self._row(record, call_id), manual)
             await self._study.correct(session_id, manual)
-            return await self._row(record, self.short(record.session.fact("call") or ""))
+            return await self._row(record, call_id)
         known = await self._study.stay_of(session_id)
         if known is None:
             raise NotFound("There is no such session.")
         stay = next(stay for stay in stays(known.facts) if id_of_stay(known.call_id, stay) == session_id)
+        span = stay.start, (stay.end or self._now()) + 1
+        around = [row for row in await self.of_user(stay.user_id, *span) if row.call_id == known.call_id]
+        for row in around:
+            if row.joined_at <= stay.start <= row.until(self._now()):
+                _check_over(row, manual)
         await self._study.correct(session_id, manual)
-        around = await self.of_user(stay.user_id, stay.start, (stay.end or self._now()) + 1)
-        mine = [row for row in around if row.call_id == known.call_id and row.manual == manual]
+        mine = [row for row in await self.of_user(stay.user_id, *span) if row.manual == manual]
         if not mine:
             raise NotFound("There is no such session.")
         return mine[0]
@@ -146,7 +153,15 @@ class StudyTracking:
     def _shaped(self, record: Record) -> Measured:
         session, verdict = record
         user_id, call_id = session.fact("user") or "", self.short(session.fact("call") or "")
-        return Measured(session.id, user_id, call_id, session.started_at, verdict.end_at, verdict.pieces)
+        return Measured(
+            session.id,
+            user_id,
+            call_id,
+            session.started_at,
+            verdict.end_at,
+            verdict.pieces,
+            fell_silent=verdict.status == "timeout",
+        )
 
     async def _check_share(self, user_id: str) -> None:
         found = await self._sessions.active("study", user=user_id)
@@ -169,6 +184,13 @@ class StudyTracking:
         if not mine:
             raise NotFound("No session of this user in this call has begun.")
         return max(mine, key=lambda record: record.session.started_at)
+
+
+def _check_over(row: Row, manual: Manual) -> None:
+    if row.left_at is None:
+        raise Conflict("Only a session that is over can be corrected.")
+    if row.joined_at + manual.seconds > manual.at:
+        raise Conflict("The session would reach into the future.")
 
 
 def _expected(record: Record, user_id: str) -> Expected:

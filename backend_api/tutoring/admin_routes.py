@@ -85,7 +85,7 @@ async def list_lessons(
     shown = page[: query.limit]
     return LessonPage(
         sessions=[row(lesson) for lesson in shown],
-        statistics=await figures(store.figures(wanted)),
+        statistics=await figures(store.held(wanted)),
         next_cursor=cursor_of(shown[-1].began_or_sent_at, shown[-1].id) if len(page) > query.limit else None,
     )
 

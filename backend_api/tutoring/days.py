@@ -2,25 +2,23 @@
 
 | collection | one document for | holds |
 |---|---|---|
-| tutoring_days | a UTC day, by its number | what figures need of its lessons; or a mark that it is to be packed |
+| tutoring_days | a UTC day, by its number | its lessons in `columns`; or a mark that it is to be packed |
 
 A change of a lesson of such a day marks the day before it is written; a marked day is read from the lessons until it
-is packed again, later than any write may take. A pack gives way to a mark that came meanwhile.
+is packed again, later than any write may take. A pack gives way to a mark that came meanwhile. So is a day that was
+packed in an older form.
 """
 
 from collections.abc import Awaitable, Callable
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pymongo.errors import DuplicateKeyError
 
 from backend_api.db import Document, Mongo
+from backend_api.tutoring.columns import FORM, Held, columns
 
 COLLECTION = "tutoring_days"
-FIELDS = (
-    "teacherId", "teacherName", "studentId", "studentName", "sessionStatus", "sessionEndedAt", "endReason",
-    "durationSeconds", "corrections.seconds", "terms",
-)  # fmt: skip
 
 DAY_SECONDS = 86_400
 SETTLED_SECONDS = 3 * DAY_SECONDS
@@ -31,11 +29,11 @@ PER_ROUND = 30
 KEPT_DAYS = 400
 """No range that may be asked for is longer."""
 
-Read = Callable[[float, float], Awaitable[list[Document]]]
+Read = Callable[[float, float], Awaitable[list[Held]]]
 
 
 class Plan(NamedTuple):
-    """Where a range is read: these documents, and the lessons of these stretches."""
+    """Where a range is read: these days, and the lessons of these stretches."""
 
     packed: list[Document]
     rest: list[tuple[float, float]]
@@ -58,21 +56,21 @@ class LessonDays:
         """How to read a range: whole days from what is packed, everything else from the lessons."""
         first, last = -int(-start_at // DAY_SECONDS), min(int(end_at // DAY_SECONDS), self._settled())
         found = self._days.find({"_id": {"$gte": first, "$lt": last}})
-        days = {document["_id"]: document async for document in found if "rows" in document}
+        days = {document["_id"]: document async for document in found if document.get("form") == FORM}
         edges = (edge * DAY_SECONDS for day in sorted(days) for edge in (day, day + 1))
         cuts = [start_at, *edges, end_at]
         rest = [(begin, end) for begin, end in zip(cuts[::2], cuts[1::2], strict=True) if begin < end]
-        return Plan([row for day in days.values() for row in _unpacked(day)], rest)
+        return Plan(list(days.values()), rest)
 
     async def pack(self, read: Read) -> None:
         """Packs some of the days that are over and not packed, or marked; the others in the next round."""
         settled = self._settled()
         first = settled - KEPT_DAYS
-        found = self._days.find({"_id": {"$gte": first, "$lt": settled}}, {"by": 1, "markedAt": 1})
+        found = self._days.find({"_id": {"$gte": first, "$lt": settled}}, {"by": 1, "markedAt": 1, "form": 1})
         known = {document["_id"]: document async for document in found}
         due = [day for day in range(settled - 1, first - 1, -1) if self._is_due(known.get(day))]
         for day in due[:PER_ROUND]:
-            packed = _packed(day, await read(day * DAY_SECONDS, (day + 1) * DAY_SECONDS))
+            packed = {"_id": day, **columns(await read(day * DAY_SECONDS, (day + 1) * DAY_SECONDS))}
             if day in known:
                 by = known[day]["by"]
                 await self._days.replace_one({"_id": day, "by": by}, packed | {"by": by})
@@ -86,30 +84,12 @@ class LessonDays:
             return
 
     def _is_due(self, known: Document | None) -> bool:
-        return known is None or ("markedAt" in known and self._now() - known["markedAt"] > MARKED_SECONDS)
+        if known is None:
+            return True
+        if "markedAt" in known:
+            return bool(self._now() - known["markedAt"] > MARKED_SECONDS)
+        return known.get("form") != FORM
 
     def _settled(self) -> int:
         """The first day that is not to be packed yet."""
         return int((self._now() - SETTLED_SECONDS) // DAY_SECONDS)
-
-
-def _packed(day: int, documents: list[Document]) -> Document:
-    """Rows without names, and each version of terms once."""
-    terms: list[Any] = []
-    rows = []
-    for document in documents:
-        if document["terms"] not in terms:
-            terms.append(document["terms"])
-        seconds = [correction["seconds"] for correction in document.get("corrections", [])]
-        plain = [document.get(name) for name in FIELDS[:-2]]
-        rows.append([*plain, seconds[-1] if seconds else None, terms.index(document["terms"])])
-    return {"_id": day, "rows": rows, "terms": terms}
-
-
-def _unpacked(day: Document) -> list[Document]:
-    terms = day["terms"]
-    return [
-        dict(zip(FIELDS[:-2], row, strict=False))
-        | {"corrections": [] if row[-2] is None else [{"seconds": row[-2]}], "terms": terms[row[-1]]}
-        for row in day["rows"]
-    ]

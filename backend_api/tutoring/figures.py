@@ -1,31 +1,31 @@
 """Adds lessons up for the admin page: totals, by status, per teacher and student. Pure."""
 
-from collections import Counter
-from collections.abc import AsyncIterable, Mapping
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterable, Sequence
 
+from backend_api.tutoring.columns import Held
 from backend_api.tutoring.queries import GroupFigures, LessonFigures
 
 MAX_GROUPS = 500
 
 
-async def figures(documents: AsyncIterable[Mapping[str, Any]]) -> LessonFigures:
-    """The statistics of documents as `LessonStore.figures` gives them."""
+async def figures(lessons: AsyncIterable[list[Held]]) -> LessonFigures:
+    """The statistics of lessons as `LessonStore.held` gives them."""
     statuses: Counter[str] = Counter()
     teachers, students = _Groups(), _Groups()
-    measured: list[int] = []
-    async for document in documents:
-        statuses[document["sessionStatus"]] += 1
-        seconds = counted_seconds(document)
-        if seconds is not None:
-            measured.append(seconds)
-        teachers.add(document["teacherId"], document["teacherName"], seconds or 0)
-        students.add(document["studentId"], document["studentName"], seconds or 0)
+    measured = total = 0
+    async for some in lessons:
+        statuses.update(lesson.status for lesson in some)
+        seconds = [lesson.seconds or 0 for lesson in some]
+        measured += sum(lesson.seconds is not None for lesson in some)
+        total += sum(seconds)
+        teachers.add([lesson.teacher for lesson in some], seconds)
+        students.add([lesson.student for lesson in some], seconds)
     return LessonFigures(
         total=statuses.total(),
         active=statuses["active"],
-        average_minutes=_minutes(sum(measured) / len(measured)) if measured else 0.0,
-        total_minutes=_minutes(sum(measured)),
+        average_minutes=_minutes(total / measured) if measured else 0.0,
+        total_minutes=_minutes(total),
         by_status={name: statuses[name] for name in ("pending", "active", "ended", "timeout", "cancelled")},
         per_teacher=teachers.largest(),
         per_student=students.largest(),
@@ -33,30 +33,29 @@ async def figures(documents: AsyncIterable[Mapping[str, Any]]) -> LessonFigures:
 
 
 class _Groups:
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._seconds: Counter[str] = Counter()
-        self._sessions: Counter[str] = Counter()
+    """Sessions and seconds by person; of several names of one the last that was met counts."""
 
-    def add(self, key: str, name: str, seconds: int) -> None:
-        self._names[key] = name
-        self._seconds[key] += seconds
-        self._sessions[key] += 1
+    def __init__(self) -> None:
+        self._sessions: Counter[tuple[str, str]] = Counter()
+        self._seconds: defaultdict[tuple[str, str], int] = defaultdict(int)
+
+    def add(self, people: Sequence[tuple[str, str]], seconds: Sequence[int]) -> None:
+        self._sessions.update(people)
+        for person, some in zip(people, seconds, strict=True):
+            self._seconds[person] += some
 
     def largest(self) -> list[GroupFigures]:
-        order = sorted(self._names, key=lambda key: (-self._seconds[key], self._names[key], key))
+        names = dict(self._sessions.keys())
+        sessions: Counter[str] = Counter()
+        seconds: Counter[str] = Counter()
+        for (key, name), number in self._sessions.items():
+            sessions[key] += number
+            seconds[key] += self._seconds[key, name]
+        order = sorted(names, key=lambda key: (-seconds[key], names[key], key))
         return [
-            GroupFigures(
-                id=key, name=self._names[key], sessions=self._sessions[key], total_minutes=_minutes(self._seconds[key])
-            )
+            GroupFigures(id=key, name=names[key], sessions=sessions[key], total_minutes=_minutes(seconds[key]))
             for key in order[:MAX_GROUPS]
         ]
-
-
-def counted_seconds(document: Mapping[str, Any]) -> int | None:
-    """What counts of a kept lesson: the last correction, else the measured duration, None while it has neither."""
-    corrections = document.get("corrections")
-    return corrections[-1]["seconds"] if corrections else document.get("durationSeconds")
 
 
 def _minutes(seconds: float) -> float:

@@ -192,15 +192,16 @@ def observed(
 ) -> Lesson:
     """What the sockets saw, in any order and number. `ends`: when `end` events came, each within one of the stretches.
 
-    A timeout gives way to a later sign of life, or an `end`, that is reported late; `swept` says if it is one still.
+    The first `end` counts, however late it is reported. A timeout gives way to it, and to a later sign of life; `swept`
+    says if it is one still.
     """
     if lesson.clicked_at is None:
         return lesson
     lesson = _seen(lesson, stretches, timeout_seconds).with_(connected=connected)
     last = lesson.last_activity_at or 0.0
-    meant = [at for at in ends if (lesson.clicked_at or 0.0) <= at <= last]
-    if meant and (lesson.status == "active" or lesson.end_reason == "timeout"):
-        return _over(lesson, "ended", min(meant), "button")
+    meant = min((at for at in ends if (lesson.clicked_at or 0.0) <= at <= last), default=None)
+    if meant is not None and (lesson.ended_at is None or lesson.end_reason == "timeout" or meant < lesson.ended_at):
+        return _over(lesson, "ended", meant, "button")
     if lesson.status == "timeout" and lesson.ended_at is not None and last > lesson.ended_at:
         return _reopened(lesson)
     return lesson

@@ -19,7 +19,7 @@ from backend_api.contract.wire import Timestamp, Wire, at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import Conflict
 from backend_api.tutoring.billing import HOUR_SECONDS, MINUTE_SECONDS, minutes
-from backend_api.tutoring.figures import counted_seconds
+from backend_api.tutoring.columns import Held, held
 from backend_api.tutoring.lesson import Lesson, SoldTerms, may_reopen
 from backend_api.tutoring.queries import month_of, month_range
 from backend_api.tutoring.statements import Lesson as Billable
@@ -111,11 +111,11 @@ class Months:
     async def _freeze(self, month: str) -> bool:
         """False, and nothing frozen, where a lesson of the month goes on, or may."""
         wanted = Filter(*month_range(month, self._zone))
-        found = [document async for document in self._store.raw_figures(wanted)]
+        found = [document async for document in self._store.facts(wanted)]
         if any(self._may_change(document) for document in found):
             return False
         by_teacher: dict[str, list[Document]] = defaultdict(list)
-        for line in _lines_of(found):
+        for line in _lines_of(map(held, found)):
             by_teacher[line.teacher_id].append(line.model_dump(by_alias=True, mode="json"))
         for teacher_id, written in by_teacher.items():
             key = f"{month}|{teacher_id}"
@@ -140,9 +140,9 @@ class Months:
         kept.sort(key=lambda document: str(document["_id"]))
         return [StatementLine.model_validate(line) for document in kept for line in document["lines"]]
 
-    async def _read(self, month: str, teacher_id: str | None) -> list[Document]:
+    async def _read(self, month: str, teacher_id: str | None) -> list[Held]:
         wanted = Filter(*month_range(month, self._zone), teacher_id)
-        return [document async for document in self._store.figures(wanted)]
+        return [lesson async for some in self._store.held(wanted) for lesson in some]
 
 
 class _TermsBook:
@@ -158,25 +158,17 @@ class _TermsBook:
         return self._known[key]
 
 
-def _lines_of(documents: Iterable[Document]) -> list[StatementLine]:
+def _lines_of(found: Iterable[Held]) -> list[StatementLine]:
     """The statement on these lessons: those that are over."""
     names: dict[str, str] = {}
     lessons: list[Billable] = []
     terms = _TermsBook()
-    for document in documents:
-        names[document["teacherId"]] = document["teacherName"]
-        if document["sessionStatus"] in ("ended", "timeout"):
-            lessons.append(_billable(document, terms))
+    for lesson in found:
+        teacher_id, names[teacher_id] = lesson.teacher
+        if lesson.status in ("ended", "timeout"):
+            sold = None if lesson.terms is None else terms.read(lesson.terms)
+            lessons.append(Billable(teacher_id, lesson.seconds or 0, sold))
     return [_written(line, names[line.teacher_id]) for line in lines(lessons)]
-
-
-def _billable(document: Document, terms: _TermsBook) -> Billable:
-    sold = document["terms"]
-    return Billable(
-        document["teacherId"],
-        counted_seconds(document) or 0,
-        None if sold is None else terms.read(sold),
-    )
 
 
 def _written(line: Line, teacher_name: str) -> StatementLine:

@@ -9,9 +9,12 @@ import aiohttp
 import orjson
 import structlog
 
+from backend_api.service.fetching import whole_body
+
 MAX_ANSWER_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 10.0
 DEFAULT_RETRY_SECONDS = 5.0
+MAX_RETRY_SECONDS = 86_400.0
 
 log = structlog.get_logger(__name__)
 
@@ -67,11 +70,13 @@ class TelegramNotifier:
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.post(self._url, json=body, allow_redirects=False) as response,
             ):
-                return _outcome(response.status, await response.content.read(MAX_ANSWER_BYTES))
+                return _outcome(response.status, await whole_body(response, MAX_ANSWER_BYTES))
         # The address holds the bot's token: neither it nor an error that names it gets any further.
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"Telegram could not be reached: {type(error).__name__}"
             return Outcome(delivered=False, reason=reason, retry_after_seconds=DEFAULT_RETRY_SECONDS)
+        except ValueError as error:
+            return Outcome(delivered=False, reason=f"Telegram's answer is {error}")
 
 
 def _outcome(status: int, body: bytes) -> Outcome:
@@ -82,7 +87,9 @@ def _outcome(status: int, body: bytes) -> Outcome:
     if status == 429:
         parameters = answer.get("parameters")
         wait = parameters.get("retry_after") if isinstance(parameters, dict) else None
-        seconds = float(wait) if isinstance(wait, int | float) and 0 < wait < 86_400 else DEFAULT_RETRY_SECONDS
+        seconds = DEFAULT_RETRY_SECONDS
+        if isinstance(wait, int | float) and wait > 0:
+            seconds = min(float(wait), MAX_RETRY_SECONDS)
         return Outcome(delivered=False, reason=reason, retry_after_seconds=seconds, is_slow_down=True)
     if status >= 500:
         return Outcome(delivered=False, reason=reason, retry_after_seconds=DEFAULT_RETRY_SECONDS)

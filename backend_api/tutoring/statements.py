@@ -1,11 +1,11 @@
 """A teacher's month: lessons grouped by the package version they were sold under. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from backend_api.tutoring.billing import Charge, Tariff, charge, no_amount
+from backend_api.tutoring.billing import Tariff, charge, no_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,12 @@ def _line(teacher_id: str, terms: Terms | None, lessons: list[Lesson]) -> Line:
     measured = sum(lesson.seconds for lesson in lessons)
     if terms is None:
         return Line(teacher_id, None, len(lessons), measured, 0, None)
-    charges: list[Charge] = [charge(lesson.seconds, terms.tariff) for lesson in lessons]
-    amount = sum((item.amount for item in charges), no_amount(terms.tariff.currency))
-    return Line(teacher_id, terms, len(lessons), measured, sum(item.billed_seconds for item in charges), amount)
+    # Lessons of one length cost the same; exact arithmetic takes its time.
+    lengths = Counter(lesson.seconds for lesson in lessons)
+    charges = [(charge(seconds, terms.tariff), number) for seconds, number in lengths.items()]
+    amount = sum((item.amount * number for item, number in charges), no_amount(terms.tariff.currency))
+    billed = sum(item.billed_seconds * number for item, number in charges)
+    return Line(teacher_id, terms, len(lessons), measured, billed, amount)
 
 
 def _order(line: Line) -> tuple[str, bool, str, str, int, str]:

@@ -1,16 +1,21 @@
 """Keeps lessons: one document each, changed by pure functions under a revision. Decides nothing about them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import NamedTuple
+
+from pymongo.errors import DuplicateKeyError
 
 from backend_api.contract.wire import at
 from backend_api.db import Document, Index, Mongo
 from backend_api.service.errors import NotFound, Unavailable
 from backend_api.sessions.windows import backwards
-from backend_api.tutoring.days import FIELDS, LessonDays
+from backend_api.tutoring.columns import Held, held, lessons_in
+from backend_api.tutoring.days import LessonDays
 from backend_api.tutoring.lesson import Lesson, Status
 
-LESSONS = "tutoring_sessions"
+LESSONS, TOTALS = "tutoring_sessions", "tutoring_totals"
 INDEXES = (
     Index(LESSONS, ("at", "_id")),
     Index(LESSONS, ("teacherId", "at", "_id")),
@@ -18,6 +23,11 @@ INDEXES = (
     Index(LESSONS, ("sessionStatus", "at", "_id")),
     Index(LESSONS, ("delivery.nextAt",)),
 )
+
+FACTS = (
+    "teacherId", "teacherName", "studentId", "studentName", "sessionStatus", "sessionEndedAt", "endReason",
+    "durationSeconds", "corrections.seconds", "terms",
+)  # fmt: skip
 
 MAX_ATTEMPTS = 20
 PAGE = 500
@@ -41,23 +51,29 @@ class Filter(NamedTuple):
         wanted = {"teacherId": self.teacher_id, "studentId": self.student_id, "sessionStatus": self.status}
         return query | {name: value for name, value in wanted.items() if value is not None}
 
-    def matches(self, document: Document) -> bool:
-        """Whether a document of the time that is asked about is also otherwise what is asked for."""
-        wanted = {"teacherId": self.teacher_id, "studentId": self.student_id, "sessionStatus": self.status}
-        return all(value is None or document[name] == value for name, value in wanted.items())
+    def of(self, lessons: list[Held]) -> list[Held]:
+        """Those of the time that is asked about that are also otherwise what is asked for."""
+        if self.teacher_id is not None:
+            lessons = [lesson for lesson in lessons if lesson.teacher[0] == self.teacher_id]
+        if self.student_id is not None:
+            lessons = [lesson for lesson in lessons if lesson.student[0] == self.student_id]
+        if self.status is not None:
+            lessons = [lesson for lesson in lessons if lesson.status == self.status]
+        return lessons
 
 
 class LessonStore:
-    """The collection `tutoring_sessions`."""
+    """The collection `tutoring_sessions`; beside it, in `tutoring_totals`, how many there are."""
 
     def __init__(self, mongo: Mongo, now: Callable[[], float]) -> None:
-        self._lessons = mongo[LESSONS]
+        self._lessons, self._totals = mongo[LESSONS], mongo[TOTALS]
         self._days = LessonDays(mongo, now)
 
     async def add(self, lesson: Lesson) -> None:
         """Also one of a day long over."""
         await self._days.mark(lesson.began_or_sent_at)
         await self._lessons.insert_one(_document(lesson))
+        await self._totals.update_one({"_id": LESSONS}, {"$inc": {"lessons": 1}})
 
     async def get(self, lesson_id: str) -> Lesson:
         """NotFound where there is none."""
@@ -107,27 +123,27 @@ class LessonStore:
                 yield lesson
             after = (page[-1].began_or_sent_at, page[-1].id)
 
-    async def figures(self, wanted: Filter) -> AsyncIterator[Document]:
-        """The few fields that statistics and statements need, of all of them in no order."""
+    async def held(self, wanted: Filter) -> AsyncIterator[list[Held]]:
+        """The few facts that statistics and statements need, of all of them in no order, some at a time."""
         plan = await self._days.plan(wanted.start_at, wanted.end_at)
-        for document in plan.packed:
-            if wanted.matches(document):
-                yield document
+        for day in plan.packed:
+            yield wanted.of(lessons_in(day))
+            await asyncio.sleep(0)  # A year of them takes a while: others get a turn.
         for start_at, end_at in plan.rest:
-            async for document in self.raw_figures(wanted._replace(start_at=start_at, end_at=end_at)):
-                yield document
+            yield await self.read_held(wanted._replace(start_at=start_at, end_at=end_at))
 
-    async def raw_figures(self, wanted: Filter) -> AsyncIterator[Document]:
+    async def read_held(self, wanted: Filter) -> list[Held]:
         """The same from the lessons themselves."""
-        async for document in self._lessons.find(wanted.query(), dict.fromkeys(FIELDS, 1)):
+        return [held(document) async for document in self.facts(wanted)]
+
+    async def facts(self, wanted: Filter) -> AsyncIterator[Document]:
+        """What the lessons themselves say, in the fields of FACTS."""
+        async for document in self._lessons.find(wanted.query(), dict.fromkeys(FACTS, 1)):
             yield document
 
     async def pack(self) -> None:
         """The job: packs the days that are over."""
-        await self._days.pack(self._of_day)
-
-    async def _of_day(self, start_at: float, end_at: float) -> list[Document]:
-        return [document async for document in self.raw_figures(Filter(start_at, end_at))]
+        await self._days.pack(lambda start_at, end_at: self.read_held(Filter(start_at, end_at)))
 
     async def active(self) -> list[Lesson]:
         found = await self._lessons.find({"sessionStatus": "active"}).to_list(None)
@@ -143,7 +159,16 @@ class LessonStore:
         found = self._lessons.find({"sessionStatus": "active"}, {"lastActivityAt": 1})
         heard = [document["lastActivityAt"] async for document in found]
         stale = sum(last is not None and last < at(silent_since) for last in heard)
-        return await self._lessons.estimated_document_count(), len(heard), stale
+        return await self._total(), len(heard), stale
+
+    async def _total(self) -> int:
+        """How many lessons were ever added; counting them costs the collection, so that is done once."""
+        found = await self._totals.find_one({"_id": LESSONS})
+        if found is None:
+            found = {"_id": LESSONS, "lessons": await self._lessons.estimated_document_count()}
+            with suppress(DuplicateKeyError):
+                await self._totals.insert_one(found)
+        return int(found["lessons"])
 
 
 def _document(lesson: Lesson) -> Document:

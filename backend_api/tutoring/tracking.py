@@ -47,9 +47,7 @@ class Tracking:
         """Over now, by our clock."""
         lesson_id, now, timeout = self._lesson_id(token), self._now(), self.timeout_seconds
         look = await self._watch.look(lesson_id)
-        return await self._store.change(
-            lesson_id, lambda lesson: ended(look(lesson), now, claimed, timeout_seconds=timeout)
-        )
+        return await self._change(lesson_id, lambda lesson: ended(look(lesson), now, claimed, timeout_seconds=timeout))
 
     async def look(self, lesson_id: str) -> Lesson:
         """Brings the lesson up to what the sockets know, and ends it if it has been silent for too long."""
@@ -70,12 +68,17 @@ class Tracking:
         return over
 
     async def _settle(self, lesson_id: str, look: Change) -> Lesson:
-        now, lesson = self._now(), await self._store.get(lesson_id)
-        if lesson.status != "active" and await self._months.is_closed(lesson):
-            return lesson  # A report that comes even later than the closing of its month changes no bill.
-        return await self._store.change(
+        now = self._now()
+        return await self._change(
             lesson_id, lambda lesson: swept(look(lesson), now, timeout_seconds=self.timeout_seconds)
         )
+
+    async def _change(self, lesson_id: str, change: Change) -> Lesson:
+        """What comes even later than the closing of the lesson's month changes no bill."""
+        lesson = await self._store.get(lesson_id)
+        if lesson.status in ("ended", "timeout") and await self._months.is_closed(lesson):
+            return lesson
+        return await self._store.change(lesson_id, change)
 
     def _lesson_id(self, token: str) -> str:
         return self._maker.read(token).link_id

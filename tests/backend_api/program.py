@@ -1,11 +1,13 @@
 """The whole backend on a database and a clock of the test's, reached over HTTP as several kinds of caller."""
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import aiohttp
 import pytest
+from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pymongo import MongoClient
@@ -15,6 +17,18 @@ from backend_api.config import Root
 
 API_KEY = "k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe"
 TOKEN_SECRET = "t0kNw5RjX9bVq2Zs8CyUhEa7LmPdKf3G"
+
+
+async def in_pieces(request, answer, status=200):
+    """Answers JSON as a real network brings it: not in one piece."""
+    body = json.dumps(answer).encode()
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    await asyncio.sleep(0.02)
+    await response.write(body[len(body) // 2 :])
+    return response
 
 
 class Api:

@@ -19,6 +19,7 @@ class Page extends EventTarget {
 }
 
 let clock, running, server, page, storage;
+const ANSWER = () => ({ data: { accepted: 0, duplicates: 0, rejected: server.rejected } });
 
 beforeEach(() => {
   mock.timers.reset();
@@ -27,7 +28,7 @@ beforeEach(() => {
   running = 0;
   page = new Page();
   storage = new Storage();
-  server = { status: 200, headers: {}, batches: [], beacons: [], rejected: [], takesBeacons: true };
+  server = { status: 200, headers: {}, batches: [], beacons: [], rejected: [], takesBeacons: true, answer: ANSWER };
 });
 
 function collector(options = {}) {
@@ -36,7 +37,7 @@ function collector(options = {}) {
     send: async (_url, { body }) => {
       if (server.status === 0) throw new TypeError('no network');
       server.batches.push(JSON.parse(body));
-      return { status: server.status, headers: new Headers(server.headers), json: async () => ({ data: { rejected: server.rejected } }) };
+      return { status: server.status, headers: new Headers(server.headers), json: async () => server.answer() };
     },
     beacon: (_url, blob) => {
       if (server.takesBeacons) server.beacons.push(blob);
@@ -50,7 +51,7 @@ const later = async (ms) => {
   clock += ms;
   running += ms;
   mock.timers.tick(ms);
-  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 60; turn += 1) await Promise.resolve();
 };
 const sentEvents = () => server.batches.flatMap((batch) => batch.events);
 const sentTypes = () => sentEvents().map((event) => event.type);
@@ -299,7 +300,7 @@ test('beyond a thousand the oldest are dropped, and counted', () => {
 
 test('an event that is on its way is neither dropped nor counted twice', async () => {
   let answer;
-  const stats = collector({ send: () => new Promise((resolve) => { answer = () => resolve({ status: 200, headers: new Headers(), json: async () => ({}) }); }) });
+  const stats = collector({ send: () => new Promise((resolve) => { answer = () => resolve({ status: 200, headers: new Headers(), json: async () => ANSWER() }); }) });
   for (let count = 0; count < 1_000; count += 1) stats.trackDownload('t1');
   await later(0);
   for (let count = 0; count < 50; count += 1) stats.trackDownload('t1');
@@ -354,13 +355,46 @@ test('one that is thrown away there, or killed while hidden, has left the ends o
   mock.timers.reset();
   mock.timers.enable({ apis: ['setInterval'] });
   const second = collector();
-  await later(31_000);
+  for (let minute = 0; minute < 51 * 3; minute += 1) await later(20_000);
   await second.flush();
   const ends = sentEvents().filter((event) => event.type === 'playEnd');
   assert.deepEqual(ends.map((event) => [event.playId, event.duration]), [[playId, 30]]);
   first.trackPlayEnd(playId, { duration: 180 });
   await first.flush();
   assert.equal(sentEvents().at(-1).eventId, ends[0].eventId, 'the same end: the server keeps the first');
+});
+
+test('the play of a page that is stuck for a while is not ended by another page', async () => {
+  let position = 5;
+  const stuck = collector();
+  const playId = stuck.trackPlayStart('t1', { trackDuration: 200, position: () => position });
+  await later(10_000);
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  const other = collector();
+  for (let turn = 0; turn < 12; turn += 1) await later(20_000);
+  position = 190;
+  stuck.trackPlayEnd(playId);
+  await Promise.all([stuck.flush(), other.flush()]);
+  const ends = sentEvents().filter((event) => event.type === 'playEnd');
+  assert.deepEqual(ends.map((event) => event.duration), [190]);
+});
+
+test('after the device slept a page leaves the others the time to speak first', async () => {
+  const sleeper = collector();
+  const playId = sleeper.trackPlayStart('t1', { trackDuration: 10_000, position: () => 1 });
+  const name = Object.keys(storage).find((key) => key.endsWith('.ends'));
+  const kept = storage[name];
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  const other = collector();
+  clock += 5 * 3_600_000;
+  await later(5_000);
+  await later(5_000);
+  assert.equal(storage[name], kept);
+  sleeper.trackPlayEnd(playId, { duration: 77 });
+  await Promise.all([sleeper.flush(), other.flush()]);
+  assert.deepEqual(sentEvents().filter((event) => event.type === 'playEnd').map((event) => event.duration), [77]);
 });
 
 test('a clock that is set back delays nothing', async () => {
@@ -392,7 +426,7 @@ test('a call that forgets what it must say throws nothing: the server names what
   assert.deepEqual(sentTypes(), ['save', 'share']);
 });
 
-test('an answer that refuses a whole batch costs only the event that is to blame', async () => {
+for (const status of [400, 413, 422]) test(`an answer that refuses a whole batch costs only the event that is to blame: ${status}`, async () => {
   const seen = [];
   const stats = collector({
     onRejected: (event, reason) => seen.push([event.trackId, reason]),
@@ -400,7 +434,7 @@ test('an answer that refuses a whole batch costs only the event that is to blame
       const { events } = JSON.parse(body);
       const isBad = events.some((event) => event.trackId === 'bad');
       if (!isBad) server.batches.push({ events });
-      return { status: isBad ? 413 : 200, headers: new Headers(), json: async () => ({ data: { rejected: [] } }) };
+      return { status: isBad ? status : 200, headers: new Headers(), json: async () => ANSWER() };
     },
   });
   for (let count = 0; count < 49; count += 1) stats.trackLike(count === 30 ? 'bad' : 'good');
@@ -409,15 +443,129 @@ test('an answer that refuses a whole batch costs only the event that is to blame
   assert.deepEqual(seen, [['bad', 'refused']]);
 });
 
-test('a wrong address refuses each batch as a whole, and says so', async () => {
+for (const [what, change] of [
+  ['a page of somebody else, as behind a sign-in page', { answer: () => { throw new SyntaxError('<html>'); } }],
+  ['JSON of somebody else', { answer: () => ({ ok: true }) }],
+  ['a route that is not there yet', { status: 404 }],
+]) {
+  test(`what is answered by ${what} is kept and sent again`, async () => {
+    const stats = collector();
+    Object.assign(server, change);
+    stats.trackLike('t1');
+    await stats.flush();
+    assert.deepEqual(stats.stats, { sent: 0, dropped: 0, refused: 0, waiting: 1 });
+    Object.assign(server, { status: 200, answer: ANSWER });
+    await later(60_000);
+    assert.deepEqual(stats.stats, { sent: 1, dropped: 0, refused: 0, waiting: 0 });
+  });
+}
+
+test('an event that no request could say is refused at once and holds nothing up', async () => {
+  const cyclic = {};
+  cyclic.self = cyclic;
   const seen = [];
-  server.status = 404;
-  const stats = collector({ onRejected: (_event, reason) => seen.push(reason) });
+  const stats = collector({ onRejected: (event, reason) => seen.push(reason) });
+  for (const trackId of [cyclic, 7n, undefined, {}]) stats.trackLike(trackId);
+  stats.trackSave('t1', { playlistId: cyclic });
   stats.trackLike('t1');
-  stats.trackLike('t2');
   await stats.flush();
-  assert.equal(server.batches.length, 1);
-  assert.deepEqual(seen, ['refused', 'refused']);
+  leave();
+  assert.deepEqual(seen, Array(5).fill('bad_field'));
+  assert.deepEqual(sentTypes(), ['like']);
+  assert.deepEqual(stats.stats, { sent: 1, dropped: 0, refused: 5, waiting: 0 });
+});
+
+for (const length of [NaN, Infinity, undefined, null, '180', () => NaN, () => { throw new Error('gone'); }]) {
+  test(`a length that is none yet costs no end of a play: ${length}`, async () => {
+    const stats = collector();
+    stats.trackPlayEnd(stats.trackPlayStart('t1', { trackDuration: length }), { duration: 30 });
+    await stats.flush();
+    const { duration, trackDuration, completionRate } = sentEvents()[1];
+    assert.deepEqual([duration, trackDuration, completionRate], [30, 0, null]);
+  });
+}
+
+test('a length may be asked for when it is known', async () => {
+  const audio = { duration: NaN };
+  const stats = collector();
+  const playId = stats.trackPlayStart('t1', { trackDuration: () => audio.duration });
+  audio.duration = 60;
+  stats.trackPlayEnd(playId, { duration: 30 });
+  await stats.flush();
+  assert.equal(sentEvents()[1].completionRate, 50);
+});
+
+const tokenOf = (sub) => `e30.${btoa(JSON.stringify({ sub }))}.x`;
+
+test('a page that goes before its token is known leaves what waits to the next one, which says whose it is', async () => {
+  const first = collector({ token: () => new Promise(() => {}) });
+  first.trackLike('t1');
+  leave();
+  assert.equal(server.beacons.length, 0);
+  page = new Page();
+  clock += 1_000;
+  const second = collector({ token: async () => tokenOf('eva') });
+  await second.flush();
+  assert.deepEqual(sentTypes(), ['like']);
+  assert.equal(server.batches[0].token, tokenOf('eva'));
+});
+
+test('what one user left behind never goes with the token of another, and goes when the first is back', async () => {
+  let user = 'eva';
+  const token = async () => tokenOf(user);
+  const first = collector({ token });
+  await later(0);
+  server.status = 0;
+  first.trackLike('t1');
+  await first.flush();
+  server.takesBeacons = false;
+  leave();
+  Object.assign(server, { status: 200, takesBeacons: true });
+  user = 'fred';
+  page = new Page();
+  const second = collector({ token });
+  second.trackLike('t2');
+  await second.flush();
+  assert.deepEqual(server.batches.map((batch) => [batch.token, batch.events.map((event) => event.trackId)]), [[tokenOf('fred'), ['t2']]]);
+  leave();
+  assert.equal(server.beacons.length, 0);
+  user = 'eva';
+  await later(5_000);
+  assert.deepEqual([server.batches[1].token, server.batches[1].events[0].trackId], [tokenOf('eva'), 't1']);
+  assert.equal(server.batches[1].events[0].owner, undefined);
+});
+
+for (const [what, options] of [
+  ['token', { token: () => new Promise(() => {}) }],
+  ['request', { send: () => new Promise(() => {}) }],
+]) {
+  test(`a ${what} without any answer is given up after half a minute and tried again`, async () => {
+    mock.timers.reset();
+    mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
+    let tries = 0;
+    const counted = Object.fromEntries(Object.entries(options).map(([name, act]) => [name, () => { tries += 1; return act(); }]));
+    const stats = collector(counted);
+    stats.trackLike('t1');
+    for (let turn = 0; turn < 30; turn += 1) await later(5_000);
+    assert.ok(tries >= 3, `${tries} tries`);
+    assert.equal(stats.stats.waiting, 1);
+  });
+}
+
+test('with consent taken back no event goes with the device that it was made on', async () => {
+  let said = true;
+  const stats = collector({ consent: () => said });
+  stats.trackLike('t1');
+  said = false;
+  await stats.flush();
+  assert.deepEqual([server.batches[0].consent, sentEvents()[0].anonymousId], [false, undefined]);
+});
+
+test('a device id that the server would refuse is left out', async () => {
+  const stats = collector({ anonymousId: 'ann@example.com' });
+  stats.trackLike('t1');
+  await stats.flush();
+  assert.deepEqual([sentTypes(), sentEvents()[0].anonymousId], [['like'], undefined]);
 });
 
 test('no device id is made before there is consent, and one is as soon as it is given', async () => {
@@ -457,7 +605,7 @@ test('storage that is blocked or full is done without', async () => {
 });
 
 test('decisions', () => {
-  assert.deepEqual([200, 401, 413, 422, 429, 503].map(verdict), ['taken', 'again', 'split', 'split', 'again', 'again']);
+  assert.deepEqual([200, 401, 404, 413, 422, 429, 503, 410].map(verdict), ['taken', 'again', 'again', 'split', 'split', 'again', 'again', 'refused']);
   assert.ok(retryDelay(20, () => 1) <= 60_000);
   assert.ok(retryDelay(0, () => 0) < retryDelay(0, () => 1));
   assert.deepEqual(enqueue([1, 2], 3, () => false, 2), { events: [2, 3], dropped: 1 });

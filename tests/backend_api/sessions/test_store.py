@@ -50,6 +50,22 @@ async def test_a_late_report_corrects_the_history(sessions, clock):
     assert await kept(sessions) == [[], ["s1"]]
 
 
+async def test_an_end_by_a_lease_outlives_the_lease(sessions, clock):
+    """Its node died after ten minutes; a late word about it, when leases are long forgotten, changes nothing."""
+    start = clock()
+    await sessions.lease()
+    await sessions.store.merge([session(interval(start))])
+    clock.at += 600
+    await sessions.lease()
+    clock.at += 400
+    await sessions.sweep.run()
+    clock.at += 8 * 86_400
+    await sessions.nodes.forget()
+    (record,) = await sessions.store.merge([session(interval(start))])
+    assert (record.verdict.status, record.verdict.seconds) == ("timeout", 600)
+    assert (await sessions.store.find("s1")).verdict.seconds == 600
+
+
 async def test_a_session_that_was_ended_wrongly_comes_back(sessions, clock):
     """Its node was only unreachable: with the lease and a report it is active again, without a second record."""
     start = clock()

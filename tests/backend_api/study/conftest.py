@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from backend_api.contract.wire import at, rfc3339
-from tests.backend_api.program import start_backend
+from tests.backend_api.program import in_pieces, start_backend
 
 __all__ = ["start_backend"]
 
@@ -46,7 +46,9 @@ class Stream:
             return web.json_response({"code": 16}, status=404)
         started, ended, _ = found
         session = {"id": "sess", "started_at": _time(started), "ended_at": _time(ended), "participants": []}
-        return web.json_response({"call": {"id": request.match_info["id"], "session": session}, "duration": "8.1ms"})
+        return await in_pieces(
+            request, {"call": {"id": request.match_info["id"], "session": session}, "duration": "8.1ms"}
+        )
 
     async def participants(self, request):
         _, _, stays = self._found(request)
@@ -55,7 +57,7 @@ class Stream:
              "duration_in_seconds": None if left is None else int(left - joined)}
             for user, joined, left in stays
         ]  # fmt: skip
-        return web.json_response({"participants_sessions": listed, "duration": "3.2ms"})
+        return await in_pieces(request, {"participants_sessions": listed, "duration": "3.2ms"})
 
     def _found(self, request):
         self.asked.append(request.path)

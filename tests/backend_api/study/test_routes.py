@@ -71,6 +71,21 @@ async def test_the_providers_duration_is_the_truth(api, stream):
     assert session["callDurationSeconds"] == 650
 
 
+async def test_an_end_that_comes_before_the_providers_counts_at_once(api, stream):
+    """Our own measure until the provider has seen the learner leave, and the session is over."""
+    base = api.clock()
+    await track(api, "start")
+    stream.knows("c9", started=base, stays=[("ann", base, None)])
+    api.clock.at += 600
+    ended = await track(api, "end")
+    assert (ended["status"], ended["durationSeconds"], ended["durationSource"]) == ("completed", 600, "server")
+    active = await api.data("GET", "/api/study-sessions/active-calls", claims=ANN)
+    assert active["calls"] == []
+    stream.knows("c9", started=base, stays=[("ann", base, base + 603)])
+    again = await track(api, "end")
+    assert (again["durationSeconds"], again["durationSource"]) == (603, "provider")
+
+
 async def test_somebody_elses_call_gives_no_provider_minutes(api, stream):
     """The provider knows the call, but not this user in it."""
     base = api.clock()
@@ -218,10 +233,27 @@ async def test_a_correction_is_kept_with_its_reason(api):
     await track(api, "end")
     path = f"/api/study-sessions/{session['id']}"
     assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    api.clock.at += 1_800
     row = await api.data("PATCH", path, {"durationSeconds": 1_800, "reason": "the tab crashed"}, claims=ADMIN)
     assert (row["durationSeconds"], row["durationSource"], row["reason"]) == (1_800, "manual", "the tab crashed")
     assert row["sources"] == {"provider": None, "server": 60, "manual": 1_800}
     assert (await api("PATCH", "/api/study-sessions/nope", {"durationSeconds": 1, "reason": "x"}))[0] == 404
+
+
+async def test_a_correction_over_midnight_is_in_both_days(api):
+    """Whichever day is asked for; it cannot reach into the future, nor be made while the session is on."""
+    api.clock.at = api.clock() // 86_400 * 86_400 + 86_400 - 1_200
+    started = await track(api, "start")
+    path, said = f"/api/study-sessions/{started['id']}", {"durationSeconds": 3_600, "reason": "x"}
+    assert (await api("PATCH", path, said, claims=ADMIN))[0] == 409
+    api.clock.at += 600
+    await track(api, "end")
+    assert (await api("PATCH", path, said, claims=ADMIN))[0] == 409
+    api.clock.at += 86_400
+    await api.data("PATCH", path, said, claims=ADMIN)
+    for day, seconds in (("2026-11-21", 1_200), ("2026-11-22", 2_400)):
+        found = await api.data("GET", f"/api/study-sessions/daily?userId=ann&from={day}&to={day}", claims=ADMIN)
+        assert [(one["date"], one["seconds"]) for one in found["days"]] == [(day, seconds)]
 
 
 async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, event):
@@ -231,6 +263,7 @@ async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, ev
     assert (found["id"][:2], found["durationSource"]) == ("p-", "provider")
     path = f"/api/study-sessions/{found['id']}"
     assert (await api("PATCH", path, {"durationSeconds": 1, "reason": "x"}, claims=ANN))[0] == 403
+    api.clock.at += 600
     row = await api.data("PATCH", path, {"durationSeconds": 1_200, "reason": "second device"}, claims=ADMIN)
     assert (row["id"], row["durationSeconds"], row["durationSource"]) == (found["id"], 1_200, "manual")
     earlier = {"joined": -740, "seconds": 20, "connection": "c2"}

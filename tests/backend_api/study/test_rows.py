@@ -73,3 +73,47 @@ def test_a_call_that_is_held_again_is_another_span():
     assert spans == [(1_000, 2_100), (90_000, 90_060)]
     assert [within(row, spans, NOW) for row in found] == [[(90_000, 90_060)], [(1_000, 2_100)], [(1_000, 2_100)]]
     assert call_spans(Facts(opened=frozenset({900.0}), closed=frozenset({2_200.0})), found, NOW) == [(900, 2_200)]
+
+
+def still_there(start, user="ann", key="k"):
+    return Facts(joined=frozenset({Joined(key, user, start)}))
+
+
+def test_an_open_stay_beside_a_session_that_was_ended_waits_for_its_end():
+    """The page says `end` a moment before the provider hears of it: until then our own measure stands."""
+    (row,) = rows([ours(1, 1_000.0, 600)], {"c": still_there(1_005.0)}, {}, 1_700.0)
+    assert (row.source, row.seconds, row.left_at, row.provider_seconds) == ("server", 600, 1_600.0, None)
+    told = still_there(1_005.0).merge(Facts(left=frozenset({Left("k", "ann", 1_602.0, 597)})))
+    (row,) = rows([ours(1, 1_000.0, 600)], {"c": told}, {}, 1_700.0)
+    assert (row.source, row.seconds, row.server_seconds) == ("provider", 597, 600)
+
+
+def test_an_open_stay_beside_a_session_that_fell_silent_goes_on():
+    """Our socket was lost, not the learner: the provider still sees them."""
+    silent = ours(1, 1_000.0, 600)._replace(fell_silent=True)
+    (row,) = rows([silent], {"c": still_there(1_005.0)}, {}, 4_005.0)
+    assert (row.source, row.seconds, row.left_at) == ("provider", 3_000, None)
+
+
+def test_an_open_stay_is_not_taken_over_by_a_later_session():
+    """The `left` was lost: the next call of the same id begins when it begins."""
+    mine = [ours(1, 1_000.0, 600), ours(2, 9_000.0, 900)]
+    found = {row.id: row for row in rows(mine, {"c": still_there(1_005.0)}, {}, 9_900.0)}
+    assert [(found[one].joined_at, found[one].seconds, found[one].source) for one in ("s1", "s2")] == [
+        (1_000.0, 600, "server"),
+        (9_000.0, 900, "server"),
+    ]
+
+
+def test_a_stay_whose_end_is_never_told_is_no_measure():
+    """After a day: beside ours the server's own counts, alone it counts nothing, and the call is over."""
+    (alone,) = rows([], {"c": still_there(1_000.0)}, {}, 1_000.0 + 86_401)
+    assert (alone.seconds, alone.pieces, alone.left_at) == (0, (), 1_000.0)
+    again = still_there(1_000.0).merge(theirs((90_000.0, 60)))
+    assert {(row.joined_at, row.seconds) for row in rows([], {"c": again}, {}, NOW)} == {(1_000.0, 0), (90_000.0, 60)}
+    silent = ours(1, 1_000.0, 600)._replace(fell_silent=True)
+    (row,) = rows([silent], {"c": still_there(1_005.0)}, {}, 1_005.0 + 86_401)
+    assert (row.source, row.seconds, row.left_at) == ("server", 600, 1_600.0)
+    opened = Facts(opened=frozenset({1_000.0}))
+    assert call_spans(opened, [row], 1_000.0 + 86_401) == [(1_000, 1_600)]
+    assert call_spans(opened, [row], 3_000.0) == [(1_000, 3_000)]

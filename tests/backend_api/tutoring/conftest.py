@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.backend_api.program import start_backend
+from tests.backend_api.program import in_pieces, start_backend
 
 __all__ = ["start_backend"]
 
@@ -25,8 +25,8 @@ class Telegram:
         await asyncio.sleep(self.pause_seconds)
         if self.answers:
             status, body = self.answers.pop(0)
-            return web.json_response(body, status=status)
-        return web.json_response({"ok": True, "result": {"message_id": len(self.messages)}})
+            return await in_pieces(request, body, status)
+        return await in_pieces(request, {"ok": True, "result": {"message_id": len(self.messages)}})
 
 
 @pytest.fixture

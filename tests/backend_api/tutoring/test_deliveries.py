@@ -29,7 +29,8 @@ async def test_a_message_has_a_button_and_no_preview(notifier, telegram):
 
 
 @pytest.mark.parametrize(("status", "body", "again_after"), [
-    (429, {"ok": False, "parameters": {"retry_after": 17}}, 17.0), (429, {}, 5.0), (502, "x", 5.0), (429, [], 5.0),
+    (429, {"ok": False, "parameters": {"retry_after": 17}}, 17.0), (429, {}, 5.0),
+    (429, {"ok": False, "parameters": {"retry_after": 90_000}}, 86_400.0), (502, "x", 5.0), (429, [], 5.0),
     (400, {"description": "chat not found"}, None), (403, {"description": "bot was blocked"}, None),
     (200, {"ok": False}, None),
 ])  # fmt: skip

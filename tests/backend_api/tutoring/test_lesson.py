@@ -203,3 +203,12 @@ def test_a_lesson_that_may_be_back_is_not_corrected_yet():
         corrected(lesson, early)
     assert corrected(lesson, late).billed_from_seconds == 300
     assert alive(corrected(lesson, late), T0 + 700).status == "ended"
+
+
+def test_the_first_end_counts_in_whichever_order_they_are_heard():
+    """End was pressed while the backend was away: the socket's server knew when, the page said it again later."""
+    seen, pressed, said_again = ((T0, T0 + 900.0),), T0 + 600, T0 + 900
+    by_page = observed(ended(active(), said_again, Claimed("button")), seen, ends=(pressed,))
+    by_socket = ended(observed(active(), seen, ends=(pressed,)), said_again, Claimed("button"))
+    assert by_page.duration_seconds == by_socket.duration_seconds == 600
+    assert observed(by_page, seen, ends=(pressed, said_again)) == by_page

@@ -125,3 +125,6 @@ async def test_a_report_later_than_the_closing_changes_no_bill(api, make_link):
     (after,) = await sessions(api, "?from=2026-11-01&to=2026-11-30")
     assert (after["sessionStatus"], after["durationSeconds"]) == ("timeout", 0)
     assert (await track(api, "heartbeat", link_token))[1]["data"]["status"] == "timeout"
+    await track(api, "end-session", link_token, reason="button")
+    (after,) = await sessions(api, "?from=2026-11-01&to=2026-11-30")
+    assert (after["sessionStatus"], after["durationSeconds"]) == ("timeout", 0)

@@ -152,6 +152,21 @@ async def test_leaving_for_another_site_ends_the_lesson(api, make_link, context,
     assert row["endReason"] == "pageClose"
 
 
+@pytest.mark.parametrize(("away_seconds", "heading"), [(80, "Session active"), (100, "Session ended")])
+async def test_the_way_back_from_another_site(api, make_link, context, path_of, away_seconds, heading):
+    """Within the grace of a page's close the lesson goes on; after it, it ended when the page was left."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    api.clock.at += 300
+    await page.goto("https://zoom.us/elsewhere")
+    await until(api, link, sessionStatus="ended")
+    api.clock.at += away_seconds
+    await page.go_back()
+    await expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    row = await session_of(api, link)
+    assert row["durationSeconds"] == (None if heading == "Session active" else 300)
+
+
 async def test_a_lesson_from_curl_to_the_statement(api, context, path_of):
     """Made with curl, counted down, three minutes behind another tab, closed: page and statement have the seconds."""
     asked = ["-H", f"X-Internal-Request: {API_KEY}", "-H", "Content-Type: application/json"]
@@ -247,18 +262,28 @@ async def test_a_start_that_fails_says_that_nothing_goes_on(api, make_link, cont
     await expect(page.locator("[data-offline]")).to_be_hidden()
 
 
-async def test_end_without_a_network_says_why(api, make_link, context, path_of):
-    """The banner is there at once; what could not be done is forgotten when the network is back."""
+async def test_end_without_a_network_is_not_forgotten(api, make_link, context, path_of):
+    """The banner and what becomes of the End are there at once; it is over when the network is back."""
     link = await make_link()
     page, _ = await joined(context, path_of(link))
     await context.set_offline(True)
     await expect(page.get_by_text("The server cannot be reached")).to_be_visible()
     await page.get_by_role("button", name="End session").click()
-    await expect(page.get_by_text("could not be ended")).to_be_visible()
-    await expect(page.get_by_text("The lesson goes on; this page keeps trying.")).to_be_visible()
+    await expect(page.get_by_text("it is over as soon as the server can be reached")).to_be_visible()
     await context.set_offline(False)
-    await expect(page.get_by_text("The server cannot be reached")).to_be_hidden()
-    await expect(page.get_by_text("could not be ended")).to_have_count(0)
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=15_000)
+    row = await until(api, link, sessionStatus="ended")
+    assert row["endReason"] == "button"
+
+
+async def test_an_end_that_is_refused_is_asked_for_again_by_hand(api, make_link, context, path_of):
+    """The server is there and says no: that is said, and the lesson goes on."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    await context.route("**/api/zoom/end-session", lambda route: route.fulfill(status=409, body="{}"))
+    await page.get_by_role("button", name="End session").click()
+    await expect(page.get_by_text("could not be ended. Try again.")).to_be_visible()
+    assert (await session_of(api, link))["sessionStatus"] == "active"
 
 
 async def test_the_way_to_the_meeting_in_the_same_tab_is_no_close(api, make_link, context, path_of):

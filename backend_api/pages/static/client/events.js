@@ -4,7 +4,7 @@
  *     import { collectEvents } from './events.js';
  *
  *     const stats = collectEvents({ url: 'https://backend.example', token: () => session.token });
- *     const playId = stats.trackPlayStart('track-1', { source: 'search', trackDuration: 180, position: () => audio.currentTime });
+ *     const playId = stats.trackPlayStart('track-1', { trackDuration: () => audio.duration, position: () => audio.currentTime });
  *     stats.trackPlayEnd(playId, { duration: 93 });
  *     stats.trackLike('track-1', { source: 'player' });
  *
@@ -13,9 +13,10 @@
  * Touches nothing global when imported.
  */
 
-import { persistentViewerId } from './identity.js';
+import { rejections, within } from './asking.js';
+import { persistentViewerId, randomId, storageOrNull, visitId } from './identity.js';
 import { runningPlays } from './plays.js';
-import { BATCH, CAPACITY, enqueue, joined, portions, retryDelay, verdict, without } from './queue.js';
+import { BATCH, CAPACITY, enqueue, isSayable, joined, ownerOf, portions, retryDelay, verdict, without } from './queue.js';
 import { shelf } from './shelf.js';
 
 const FLUSH_MS = 5_000;
@@ -24,6 +25,10 @@ const SAVE_MS = 10_000;
 const ABANDONED_MS = 30_000;
 /** A hidden page's timers may rest for minutes. */
 const HIDDEN_MS = 300_000;
+/** What would be the end of a play is taken for it when nothing was heard of its page for so long: it may sleep, or show a dialog. */
+const PLAY_LOST_MS = 3_000_000;
+const ANSWER_MS = 30_000;
+const DEVICE_ID = /^[A-Za-z0-9_.:~-]{1,128}$/;
 /** What a beacon took is sent again after this time unless the page has gone: a beacon has no answer. */
 const CONFIRM_MS = 30_000;
 const TEXT = 'text/plain;charset=UTF-8';
@@ -45,29 +50,36 @@ export function collectEvents({
 } = {}) {
   const endpoint = `${url}/api/stats/events`;
   const place = shelf(storage, randomId());
-  const sessionId = sessionOf(storageOrNull('sessionStorage'));
+  const sessionId = visitId(storageOrNull('sessionStorage'));
   const plays = runningPlays({ newId: randomId, elapsed });
+  const isAsked = typeof token === 'function';
   const stats = { sent: 0, dropped: 0, refused: 0 };
   const flying = new Set();
   const handed = new Set();
   let queue = [];
   let most = BATCH;
-  let freshToken;
+  let freshToken = isAsked ? undefined : (token ?? undefined);
+  let isTokenKnown = !isAsked;
   let attempt = 0;
   let notBefore = 0;
   let sending = null;
   let savedAt = 0;
+  let tickedAt = now();
+  let wokeAt = -Infinity;
   let handedAt = 0;
   let isLeaving = false;
   let isStopped = false;
 
   function made(type, trackId, fields) {
     const device = deviceId();
-    return { eventId: randomId(), type, trackId, sessionId, ...(device && { anonymousId: device }), timestamp: now(), ...fields };
+    const owner = ownerOf(freshToken);
+    return { eventId: randomId(), type, trackId, sessionId, anonymousId: device, timestamp: now(), owner, ...fields };
   }
 
   function add(type, trackId, fields) {
-    const { events, dropped } = enqueue(queue, made(type, trackId, fields), ({ eventId }) => flying.has(eventId));
+    const event = made(type, trackId, fields);
+    if (!isSayable(event)) return report([event], [{ index: 0, reason: 'bad_field' }]);
+    const { events, dropped } = enqueue(queue, event, ({ eventId }) => flying.has(eventId));
     queue = events;
     stats.dropped += dropped;
     save();
@@ -83,28 +95,35 @@ export function collectEvents({
 
   async function sendAll() {
     while (due().length > 0) {
-      freshToken = await currentToken();
-      const batch = due().slice(0, most);
+      if (!(await learnToken())) return postpone(0);
+      const batch = due().filter(isMine).slice(0, most);
+      if (batch.length === 0) return;
       batch.forEach(({ eventId }) => flying.add(eventId));
-      const response = await sendBatch(batch).finally(() => flying.clear());
-      if (response === null || !(await settle(batch, response))) return;
+      const isSettled = await sendBatch(batch).finally(() => flying.clear());
+      if (!isSettled) return;
     }
   }
 
   const due = () => (elapsed() - handedAt < CONFIRM_MS ? queue.filter(({ eventId }) => !handed.has(eventId)) : queue);
 
+  /** Another user's, who was signed in before, wait for that user. */
+  const isMine = ({ owner }) => owner === undefined || owner === ownerOf(freshToken);
+
+  /** Sends a batch and does what the answer says; whether to go on. */
   async function sendBatch(batch) {
     try {
-      return await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch) });
+      return await within(ANSWER_MS, async (signal) => {
+        const response = await send(endpoint, { method: 'POST', headers: { 'Content-Type': TEXT }, body: write(batch), signal });
+        return settle(batch, response, verdict(response.status) === 'taken' ? await rejections(response) : []);
+      });
     } catch {
       return postpone(0);
     }
   }
 
-  /** Does what an answer says; whether to go on. */
-  async function settle(batch, response) {
+  function settle(batch, response, rejected) {
     const outcome = verdict(response.status);
-    if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0) !== null;
+    if (outcome === 'again') return postpone(Number(response.headers.get('Retry-After')) || 0);
     attempt = 0;
     if (outcome === 'split' && batch.length > 1) {
       most = Math.ceil(batch.length / 2);
@@ -113,7 +132,7 @@ export function collectEvents({
     most = Math.min(BATCH, 2 * most);
     queue = without(queue, batch);
     save();
-    report(batch, outcome === 'taken' ? await rejections(response) : batch.map((_, index) => ({ index, reason: 'refused' })));
+    report(batch, outcome === 'taken' ? rejected : batch.map((_, index) => ({ index, reason: 'refused' })));
     return true;
   }
 
@@ -126,13 +145,16 @@ export function collectEvents({
   function postpone(retryAfterSeconds) {
     notBefore = elapsed() + retryDelay(attempt, random, retryAfterSeconds);
     attempt += 1;
-    return null;
+    return false;
   }
 
   /** Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. */
   function handOver() {
+    // Without the token it would be kept as a guest's, and a guest's like counts nothing.
+    if (!isTokenKnown) return false;
     if (elapsed() - handedAt >= CONFIRM_MS) handed.clear();
-    for (const portion of portions(queue.filter(({ eventId }) => !handed.has(eventId)), write, BEACON_BYTES)) {
+    const waiting = queue.filter((event) => isMine(event) && !handed.has(event.eventId));
+    for (const portion of portions(waiting, write, BEACON_BYTES)) {
       if (!beacon(endpoint, new Blob([write(portion)], { type: TEXT }))) return false;
       portion.forEach(({ eventId }) => handed.add(eventId));
       handedAt = elapsed();
@@ -141,8 +163,11 @@ export function collectEvents({
   }
 
   const write = (events) => JSON.stringify({
-    sentAt: now(), ...(freshToken && { token: freshToken }), ...(said() !== undefined && { consent: said() }), events,
+    sentAt: now(), token: freshToken || undefined, consent: said(), events: events.map(told),
   });
+
+  /** As it is said: without its owner, and without the device where consent was taken back. */
+  const told = ({ owner, anonymousId: device, ...event }) => ({ ...event, anonymousId: said() === false ? undefined : device });
 
   function said() {
     const answer = typeof consent === 'function' ? consent() : consent;
@@ -152,22 +177,27 @@ export function collectEvents({
   /** Where consent is asked for, a device gets its id only once it is given. */
   function deviceId() {
     if (consent !== undefined && said() !== true) return undefined;
-    return typeof anonymousId === 'function' ? anonymousId() : anonymousId;
+    const device = typeof anonymousId === 'function' ? anonymousId() : anonymousId;
+    return DEVICE_ID.test(device) ? device : undefined;
   }
 
-  async function currentToken() {
+  /** Whether there was an answer in time. A function that throws says that nobody is signed in. */
+  async function learnToken() {
+    if (!isAsked) return true;
     try {
-      return (await (typeof token === 'function' ? token() : token)) ?? undefined;
+      freshToken = await within(ANSWER_MS, async () => (await (async () => token())().catch(() => undefined)) ?? undefined);
+      isTokenKnown = true;
+      return true;
     } catch {
-      return undefined;
+      return false;
     }
   }
 
   /** Keeps what waits, and the ends of the running plays as they would be, should nothing be heard of this page for `ms`. */
   function save(ms = page?.visibilityState === 'hidden' ? HIDDEN_MS : ABANDONED_MS) {
     savedAt = elapsed();
-    const ends = plays.ends().map(({ trackId, fields }) => made('playEnd', trackId, fields));
-    place.put([...queue, ...ends], now() + ms);
+    place.put(queue, now() + ms);
+    place.putEnds(plays.ends().map(({ trackId, fields }) => made('playEnd', trackId, fields)), now() + PLAY_LOST_MS);
   }
 
   /** Takes over what pages left behind that are gone, while there is room for what happens here. */
@@ -181,7 +211,10 @@ export function collectEvents({
   function tick() {
     plays.look();
     if (elapsed() - savedAt >= SAVE_MS) save();
-    adopt();
+    if (now() - tickedAt > ABANDONED_MS) wokeAt = elapsed();
+    tickedAt = now();
+    // After a sleep of the device all pages look abandoned until they have written again.
+    if (elapsed() - wokeAt >= 2 * SAVE_MS) adopt();
     flush();
   }
 
@@ -223,7 +256,7 @@ export function collectEvents({
   page?.addEventListener('visibilitychange', turned);
   window?.addEventListener('pagehide', leave);
   adopt();
-  currentToken().then((first) => { freshToken ??= first; });
+  learnToken();
   const timer = setInterval(tick, FLUSH_MS);
   timer.unref?.();
 
@@ -247,36 +280,4 @@ export function collectEvents({
       isStopped = true;
     },
   };
-}
-
-async function rejections(response) {
-  const { data } = await response.json().catch(() => ({}));
-  return data?.rejected ?? [];
-}
-
-/** One id per visit: it survives a reload, not the tab. */
-function sessionOf(storage) {
-  const name = 'presence.visit';
-  const made = randomId();
-  try {
-    const kept = storage?.getItem(name);
-    if (/^[\w-]{1,64}$/.test(kept ?? '')) return kept;
-    storage?.setItem(name, made);
-  } catch {
-    // Blocked: the visit is this page.
-  }
-  return made;
-}
-
-function storageOrNull(name) {
-  try {
-    return globalThis[name] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function randomId() {
-  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

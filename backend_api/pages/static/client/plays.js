@@ -8,29 +8,32 @@ export function runningPlays({ newId, elapsed }) {
 
   function start(trackId, { trackDuration, replayed, position }) {
     const playId = newId();
-    plays.set(playId, { trackId, trackDuration, replayed, position, eventId: newId(), startedAt: elapsed(), heard: null });
+    plays.set(playId, { trackId, trackDuration, replayed, position, eventId: newId(), startedAt: elapsed(), heard: null, length: 0 });
     return playId;
   }
 
-  /** Remembers where each play is: at the end its player may be gone. */
+  /** Remembers where each play is, and how long its track: at the end its player may be gone. */
   function look() {
-    for (const play of plays.values()) hear(play);
+    for (const play of plays.values()) {
+      hear(play);
+      measure(play);
+    }
   }
 
   function hear(play) {
-    try {
-      const position = play.position?.();
-      if (Number.isFinite(position)) play.heard = position;
-    } catch {
-      // Its player is gone.
-    }
+    play.heard = told(play.position) ?? play.heard;
     return play.heard ?? Math.round(elapsed() - play.startedAt) / 1_000;
+  }
+
+  function measure(play) {
+    play.length = told(play.trackDuration) ?? play.length;
+    return play.length;
   }
 
   function ended(playId, play, { duration, trackDuration, replayed }) {
     const heard = Number.isFinite(duration) ? duration : hear(play);
     const again = replayed ?? play.replayed;
-    const fields = { eventId: play.eventId, playId, ...endOf(heard, trackDuration ?? play.trackDuration ?? 0) };
+    const fields = { eventId: play.eventId, playId, ...endOf(heard, told(trackDuration) ?? measure(play)) };
     return { trackId: play.trackId, fields: { ...fields, ...(again !== undefined && { replayed: again }) } };
   }
 
@@ -42,15 +45,25 @@ export function runningPlays({ newId, elapsed }) {
     return ended(playId, play, said);
   }
 
-  const told = () => [...plays].filter(([, play]) => play.position);
+  const lasting = () => [...plays].filter(([, play]) => play.position);
 
   return {
     start,
     look,
     end,
     /** The ends of the plays that tell their position, as they would be now; the plays go on. */
-    ends: () => told().map(([playId, play]) => ended(playId, play, {})),
+    ends: () => lasting().map(([playId, play]) => ended(playId, play, {})),
     /** Ends them. */
-    endAll: () => told().map(([playId]) => end(playId, {})),
+    endAll: () => lasting().map(([playId]) => end(playId, {})),
   };
+}
+
+/** A player's number of seconds, given or asked for; null while it has none (no metadata yet, a stream) or is gone. */
+function told(seconds) {
+  try {
+    const number = typeof seconds === 'function' ? seconds() : seconds;
+    return Number.isFinite(number) ? number : null;
+  } catch {
+    return null;
+  }
 }

@@ -3,6 +3,9 @@
 export const BATCH = 50;
 export const CAPACITY = 1_000;
 export const SKIPPED_BELOW_SECONDS = 20;
+/** Not this time: signed out, not yet rolled out (404, 405), too slow, too many. */
+const LATER = new Set([401, 403, 404, 405, 408, 425, 429]);
+const MOST_SECONDS = 86_400;
 
 /** Adds an event; beyond the capacity the oldest go that are not on their way (`isSent`). `{events, dropped}`. */
 export function enqueue(events, event, isSent, capacity = CAPACITY) {
@@ -41,8 +44,27 @@ export function portions(events, write, maxBytes) {
 /** What an answer's status means for the events sent: `taken`, `again` (later), `split` (fewer at once), or `refused`. */
 export function verdict(status) {
   if (status >= 200 && status < 300) return 'taken';
-  if (status === 413 || status === 422) return 'split';
-  return status === 401 || status === 403 || status === 408 || status === 425 || status === 429 || status >= 500 ? 'again' : 'refused';
+  if (status === 400 || status === 413 || status === 422) return 'split';
+  return LATER.has(status) || status >= 500 ? 'again' : 'refused';
+}
+
+/** Whose the events are that are made under this token: its subject, or undefined for a guest. Nobody's may go with anybody's. */
+export function ownerOf(token) {
+  try {
+    const { sub } = JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));
+    return typeof sub === 'string' ? sub : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the server can be told this event at all: what a page hands in may be anything, an event of the browser's too. */
+export function isSayable(event) {
+  try {
+    return typeof event.trackId === 'string' && JSON.stringify(event) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Milliseconds until the next try: doubling up to a minute, spread over its upper half, never before the server asked. */
@@ -51,9 +73,10 @@ export function retryDelay(attempt, random, retryAfterSeconds = 0) {
   return Math.max(retryAfterSeconds * 1_000, ceiling * (0.5 + random() / 2));
 }
 
-/** What the end of a play says: completion in per cent, skipped below 20 seconds. */
-export function endOf(duration, trackDuration) {
-  const heard = Math.max(0, Math.min(86_400, duration));
+/** What the end of a play says: completion in per cent, skipped below 20 seconds. A length that is none (a stream's) is 0. */
+export function endOf(duration, length) {
+  const heard = Math.max(0, Math.min(MOST_SECONDS, duration));
+  const trackDuration = Number.isFinite(length) ? Math.max(0, Math.min(MOST_SECONDS, length)) : 0;
   return {
     duration: heard,
     trackDuration,

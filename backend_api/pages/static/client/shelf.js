@@ -6,12 +6,18 @@ const MOST_AHEAD_MS = 3_600_000;
 /** A page's own place in `storage` under `id`. Where storage is null, blocked or full, nothing is kept and nothing fails. */
 export function shelf(storage, id) {
   const own = PREFIX + id;
+  const ends = `${own}.ends`;
 
   /** Keeps these events; after `until` (ms since 1970) they count as left behind. */
-  function put(events, until) {
+  const put = (events, until) => keep(own, events, until);
+
+  /** The same for the ends of plays that go on: each is one that the page may still come to say better. */
+  const putEnds = (events, until) => keep(ends, events, until);
+
+  function keep(name, events, until) {
     quietly(() => {
-      if (events.length > 0) storage?.setItem(own, JSON.stringify({ until, events }));
-      else storage?.removeItem(own);
+      if (events.length > 0) storage?.setItem(name, JSON.stringify({ until, events }));
+      else storage?.removeItem(name);
     });
   }
 
@@ -19,7 +25,7 @@ export function shelf(storage, id) {
   function take(room, now) {
     const taken = [];
     const names = quietly(() => Object.keys(storage ?? {})) ?? [];
-    for (const name of names.filter((name) => name.startsWith(PREFIX) && name !== own)) {
+    for (const name of names.filter((name) => name.startsWith(PREFIX) && !name.startsWith(own))) {
       if (taken.length >= room) break;
       quietly(() => taken.push(...takeFrom(name, room - taken.length, now)));
     }
@@ -35,7 +41,7 @@ export function shelf(storage, id) {
     return events.slice(0, room);
   }
 
-  return { put, take };
+  return { put, putEnds, take };
 }
 
 /** An entry, or null where it is none. */

@@ -9,7 +9,7 @@
  *
  * The collector is made when the first component mounts and lives as long as the page, so that a play goes on while views
  * come and go. `url` is the first one's, token and consent are always those said last (a consent that is asked for later
- * is null at first). On a server there is none.
+ * is null at first; whether it is asked for at all, the first component says). On a server there is none.
  */
 
 import { collectEvents } from './events.js';

@@ -23,6 +23,8 @@ let skewMs = 0;
 let left = COUNTDOWN_SECONDS;
 let isStarting = false;
 let isEnding = false;
+let wantsEnd = false;
+let isEndHeard = false;
 let isOnTheWay = false;
 let retry = null;
 let socket = null;
@@ -38,7 +40,7 @@ addEventListener('offline', () => showReach(false));
 find('[data-meeting]').addEventListener('click', onTheWay);
 addEventListener('pagehide', (event) => {
   if (event.persisted || isOnTheWay || lesson?.status !== 'active') return;
-  navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, reason: 'pageClose', duration: minutesSoFar() }));
+  navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, reason: wantsEnd ? 'button' : 'pageClose', duration: minutesSoFar() }));
 });
 beat();
 
@@ -72,7 +74,7 @@ async function call(action, more = {}) {
 function showReach(isReached) {
   find('[data-offline]').hidden = isReached;
   show('offline', lesson?.status === 'active' ? 'The lesson goes on; this page keeps trying.' : 'The lesson has not begun.');
-  if (isReached) show('end-problem', '');
+  if (isReached && !wantsEnd) show('end-problem', '');
 }
 
 // Browsers inside of messengers open the meeting in this very tab: the page is left for it, not closed.
@@ -84,6 +86,7 @@ function onTheWay() {
 async function beat() {
   clearTimeout(retry);
   if (!token) return enterState('invalid');
+  if (wantsEnd) return end();
   const { status, data } = await call('heartbeat');
   if (data) return take(data);
   if (status === 401 || status === 404 || status === 422) enterState('invalid');
@@ -160,14 +163,20 @@ function showWay(link) {
   find('[data-meeting]').href = link;
 }
 
+// Whoever pressed End has ended it: the socket's server notes when, and it is said again until it is answered.
 async function end() {
   if (isEnding) return;
   isEnding = true;
   show('end-problem', '');
-  const { data } = await call('end-session', { reason: 'button', duration: minutesSoFar() });
+  const { status, data } = await call('end-session', { reason: 'button', duration: minutesSoFar() });
   isEnding = false;
-  if (data) take(data);
-  else show('end-problem', 'The session could not be ended. Try again.');
+  wantsEnd = !data && (status === 0 || status === 429 || status >= 500);
+  if (data) return take(data);
+  if (!wantsEnd) return show('end-problem', 'The session could not be ended. Try again.');
+  if (!isEndHeard && socket?.connected) socket.emit('end', (answer) => { isEndHeard = answer?.ok === true; });
+  show('end-problem', 'Ending: it is over as soon as the server can be reached. Keep this page open until then.');
+  clearTimeout(retry);
+  retry = setTimeout(beat, RETRY_MS);
 }
 
 function over() {
