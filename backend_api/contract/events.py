@@ -171,7 +171,7 @@ class Counters(Wire):
 
 
 class SeriesPoint(Wire):
-    """One step of a curve; `timestamp` is its start."""
+    """One step of a curve; `timestamp` is its start, in the answer's `timezone`."""
 
     timestamp: Timestamp
     value: int
@@ -202,6 +202,7 @@ class Analytics(Wire):
     total_saves: int
     country_breakdown: dict[str, int]
     series: list[SeriesPoint]
+    timezone: str
     freshness: Freshness
     exact: bool
 
@@ -290,6 +291,7 @@ class Dashboard(Wire):
     playlists: list[PlaylistSummary]
     growth: Growth
     series: list[SeriesPoint]
+    timezone: str
     freshness: Freshness
     exact: bool
 

@@ -20,7 +20,7 @@ from backend_api.engagement.rollups import Figures, Piece, Recent, Sums, ratio
 TOP_TRACKS = 5
 
 
-def analytics(figures: Figures, series: Sequence[SeriesPoint], freshness: Freshness) -> Analytics:
+def analytics(figures: Figures, series: Sequence[SeriesPoint], zone: str, freshness: Freshness) -> Analytics:
     """The whole answer of a track, an artist or everything."""
     sums = figures.sums
     return Analytics(
@@ -39,6 +39,7 @@ def analytics(figures: Figures, series: Sequence[SeriesPoint], freshness: Freshn
         total_saves=sums.saves,
         country_breakdown=descending(figures.countries),
         series=list(series),
+        timezone=zone,
         freshness=freshness,
         exact=figures.people.is_exact,
     )

@@ -30,7 +30,8 @@ class Dashboards:
         subject = await self._reader.resolve(subject)
         freshness = await self._reader.freshness(subject)
         found = await self._reader.read(subject, time_range)
-        return analytics(found.figures, series(found.pieces, metric, found.steps), freshness)
+        curve = series(found.pieces, metric, found.steps)
+        return analytics(found.figures, curve, self._reader.zone, freshness)
 
     async def dashboard(self, artist: str, time_range: TimeRange) -> Dashboard:
         """Everything of one artist."""
@@ -56,6 +57,7 @@ class Dashboards:
             playlists=[PlaylistSummary(playlist_id=p.id, title=p.title, total_tracks=p.tracks) for p in playlists],
             growth=growth(figures.sums, previous),
             series=series(found.pieces, "plays", found.steps),
+            timezone=self._reader.zone,
             freshness=freshness,
             exact=figures.people.is_exact,
         )

@@ -16,6 +16,8 @@ class Lease:
     at: float
     complete_through: float
     received_at: float
+    skew_seconds: float = 0.0
+    """How far the node's clock is ahead of the backend's; 0 where that may as well be the network's delay."""
 
 
 class Leases:
@@ -37,6 +39,11 @@ class Leases:
         """The node's own time of its last lease; minus infinity when it never sent one."""
         lease = self._leases.get((node, boot))
         return lease.at if lease is not None else -math.inf
+
+    def skew_seconds(self, node: str, boot: int) -> float:
+        """How far this boot's clock is ahead of the backend's, as far as anybody can tell."""
+        lease = self._leases.get((node, boot))
+        return lease.skew_seconds if lease is not None else 0.0
 
     def complete_through(self, now: float) -> float:
         """Every report of anything before this has arrived; minus infinity when no node is alive to say so."""

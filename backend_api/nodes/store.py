@@ -10,6 +10,8 @@ from backend_api.nodes.leases import Lease, Leases
 
 COLLECTION = "nodes"
 FORGET_SECONDS = 7 * 86_400
+DELAY_SECONDS = 15.0
+"""A lease may be under way for so long."""
 
 
 class NodeStore:
@@ -23,7 +25,10 @@ class NodeStore:
     async def renew(self, report: LeaseReport) -> bool:
         """Keep a lease; True where the boot was not known, or taken for dead, and must report its open intervals."""
         now = self._now()
+        skew = report.at.timestamp() - now
         change = {
+            # Within one boot a node's clock makes no steps.
+            "$setOnInsert": {"skew_seconds": skew if abs(skew) > DELAY_SECONDS else 0.0},
             "$max": {"at": report.at.timestamp(), "complete_through": report.complete_through.timestamp()},
             "$set": {"node": report.node, "boot": report.boot, "received_at": now},
         }
@@ -37,5 +42,6 @@ class NodeStore:
         return Leases(kept, up_since=self._up_since)
 
     async def forget(self) -> None:
-        """Remove the leases of boots that have long been dead."""
-        await self._nodes.delete_many({"received_at": {"$lt": self._now() - FORGET_SECONDS}})
+        """Remove the leases of boots that have long been dead, unless their clock was wrong: reports are read by it."""
+        long_ago = {"received_at": {"$lt": self._now() - FORGET_SECONDS}}
+        await self._nodes.delete_many(long_ago | {"skew_seconds": 0.0})

@@ -1,6 +1,7 @@
 """Turns reported intervals into sessions. Each is judged alone; an invalid one is answered so and spoils nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -8,12 +9,15 @@ from pydantic import Field, ValidationError, WrapValidator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from backend_api.contract.sessions import MAX_INTERVALS, IntervalReport, IntervalResult
-from backend_api.contract.wire import Wire
+from backend_api.contract.wire import Wire, at
 from backend_api.sessions.lifecycle import Fact, Interval, Session
 from backend_api.sessions.store import SessionStore
 
 Describe = Callable[[IntervalReport], dict[str, str]]
 """What else is known from a report (device, country), as facts."""
+
+AHEAD_SECONDS = 86_400.0
+"""A clock may be wrong by hours; what is ahead by more is no time at all."""
 
 _FACTS = {
     "user": "user_id",
@@ -49,18 +53,28 @@ class IntervalBatch(Wire):
 class IntervalIntake:
     """The way in for intervals."""
 
-    def __init__(self, store: SessionStore, describe: Describe, registry: CollectorRegistry) -> None:
-        self._store = store
+    def __init__(
+        self, store: SessionStore, describe: Describe, registry: CollectorRegistry, now: Callable[[], float]
+    ) -> None:
+        self._store, self._now = store, now
         self._describe = describe
         self._counter = Counter("session_intervals", "Intervals that arrived", ["kind", "status"], registry=registry)
 
     async def take(self, sent: Sequence[IntervalReport | Refused]) -> list[IntervalResult]:
         """What became of each, in order. Raises PyMongoError or Unavailable, and then all may be sent again."""
+        latest = at(self._now() + AHEAD_SECONDS)
+        sent = [_not_after(latest, item) for item in sent]
         reports = [item for item in sent if not isinstance(item, Refused)]
         await self._store.merge(session_of(report, self._describe(report)) for report in reports)
         for item in sent:
             self._counter.labels(*(("", "invalid") if isinstance(item, Refused) else (item.kind, "saved"))).inc()
         return [_result(item) for item in sent]
+
+
+def _not_after(latest: datetime, item: IntervalReport | Refused) -> IntervalReport | Refused:
+    if isinstance(item, Refused) or max(item.last_seen_at, item.closed_at or item.last_seen_at) <= latest:
+        return item
+    return Refused(["its times are more than a day ahead of this server: set the clock of the node"])
 
 
 def session_of(report: IntervalReport, described: Mapping[str, str]) -> Session:

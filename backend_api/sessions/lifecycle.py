@@ -167,6 +167,22 @@ def judge(session: Session, leases: Leases, now: float, *, timings: Mapping[Sess
     return _verdict(session, timing, spans, "timeout", end, "timeout")
 
 
+def settled(session: Session, verdict: Verdict, leases: Leases, now: float) -> Session:
+    """A session that is over, with what the leases say of it written into it: it needs none of them any more."""
+    over_at = verdict.end_at
+    if over_at is None:
+        return session
+
+    def known(interval: Interval) -> Interval:
+        if interval.closed_at is not None or interval.node == HTTP_NODE:
+            return interval
+        end = end_of(interval, TIMINGS[session.kind], leases, now)
+        seen_at = over_at if end is None else min(end, over_at)
+        return replace(interval, last_seen_at=max(interval.last_seen_at, seen_at))
+
+    return replace(session, intervals=tuple(map(known, session.intervals)))
+
+
 def end_of(interval: Interval, timing: Timing, leases: Leases, now: float) -> float | None:
     """When the interval ended, None while it has not."""
     if interval.closed_at is not None:
@@ -176,16 +192,6 @@ def end_of(interval: Interval, timing: Timing, leases: Leases, now: float) -> fl
     if leases.is_alive(interval.node, interval.boot, now):
         return None
     return max(interval.last_seen_at, leases.last_at(interval.node, interval.boot))
-
-
-def settled(session: Session, leases: Leases, now: float) -> Session:
-    """The same with what leases say of its intervals' ends written down: leases are forgotten, records are not."""
-    ends = [end_of(interval, TIMINGS[session.kind], leases, now) for interval in session.intervals]
-    known = (
-        interval if end is None or interval.closed_at is not None else replace(interval, last_seen_at=end)
-        for interval, end in zip(session.intervals, ends, strict=True)
-    )
-    return replace(session, intervals=tuple(known))
 
 
 def _deliberate_end(session: Session, timing: Timing, known_until: float) -> tuple[float, Reason] | None:

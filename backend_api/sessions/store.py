@@ -208,7 +208,7 @@ class SessionStore:
     def _judged(self, session: Session, leases: Leases) -> Record:
         now = self._now()
         verdict = judge(session, leases, now)
-        return Record(session if verdict.status == "active" else settled(session, leases, now), verdict)
+        return Record(settled(session, verdict, leases, now), verdict)
 
 
 def _at_revision(kept: Document) -> dict[str, Any]:

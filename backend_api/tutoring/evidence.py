@@ -24,13 +24,17 @@ class Evidence(NamedTuple):
 
 
 def evidence_of(session: Session, leases: Leases, now: float) -> Evidence:
-    """What a session's intervals amount to at `now`."""
+    """What a session's intervals amount to at `now`, by our clock: nodes may have another, and nothing is to come."""
+
+    def ours(interval: Interval, at: float) -> float:
+        return min(at - leases.skew_seconds(interval.node, interval.boot), now)
+
     ends = [end_of(interval, TIMINGS["tutoring"], leases, now) for interval in session.intervals]
     known = zip(session.intervals, ends, strict=True)
     # An open socket is known to live as of its node's last lease, not as of now.
-    stretches = tuple((i.started_at, _alive_at(i, leases) if end is None else end) for i, end in known)
-    meant = [i.closed_at for i in session.intervals if i.closed_at is not None and i.reason in DELIBERATE]
-    return Evidence(stretches, None in ends, tuple(meant))
+    stretches = ((i, _alive_at(i, leases) if end is None else end) for i, end in known)
+    meant = (ours(i, i.closed_at) for i in session.intervals if i.closed_at is not None and i.reason in DELIBERATE)
+    return Evidence(tuple((ours(i, i.started_at), ours(i, end)) for i, end in stretches), None in ends, tuple(meant))
 
 
 def _alive_at(interval: Interval, leases: Leases) -> float:
@@ -49,7 +53,11 @@ class Watch:
     async def look(self, lesson_id: str) -> Change:
         """The change that what is known now makes to the lesson."""
         record = await self._sessions.find(lesson_id)
-        return _unchanged if record is None else await self.by(record)
+        return unchanged if record is None else await self.by(record)
+
+    async def open(self) -> list[str]:
+        """The lessons whose sockets still count as being there, or were not long ago."""
+        return [record.session.id for record in await self._sessions.active("tutoring")]
 
     async def by(self, record: Record) -> Change:
         """The change that this state of the lesson's session makes to it."""
@@ -67,5 +75,6 @@ class Watch:
         return change
 
 
-def _unchanged(lesson: Lesson) -> Lesson:
+def unchanged(lesson: Lesson) -> Lesson:
+    """The change that is none."""
     return lesson

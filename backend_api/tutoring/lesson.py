@@ -180,11 +180,16 @@ def cancelled(lesson: Lesson) -> Lesson:
 
 
 def swept(lesson: Lesson, now: float, *, timeout_seconds: float) -> Lesson:
-    """Over at the last sign of life, if that is longer ago than the timeout."""
-    last = lesson.last_activity_at
-    if lesson.status != "active" or last is None or now - last < timeout_seconds:
+    """Over at the last sign of life, if that is longer ago than the timeout and no socket is open."""
+    if lesson.connected or not is_silent(lesson, now, timeout_seconds=timeout_seconds):
         return lesson
-    return _over(lesson, "timeout", last, "timeout")
+    return _over(lesson, "timeout", lesson.last_activity_at or now, "timeout")
+
+
+def is_silent(lesson: Lesson, now: float, *, timeout_seconds: float) -> bool:
+    """Whether it is on, and its last sign of life is as long ago as the timeout."""
+    last = lesson.last_activity_at
+    return lesson.status == "active" and last is not None and now - last >= timeout_seconds
 
 
 def observed(
@@ -192,19 +197,14 @@ def observed(
 ) -> Lesson:
     """What the sockets saw, in any order and number. `ends`: when `end` events came, each within one of the stretches.
 
-    The first `end` counts, however late it is reported. A timeout gives way to it, and to a later sign of life; `swept`
-    says if it is one still.
+    A timeout gives way to a later sign of life, or an `end`, that is reported late; `swept` says if it is one still.
+    Of two ends the earlier one counts. What an admin has corrected is settled, and all this is evidence only.
     """
     if lesson.clicked_at is None:
         return lesson
-    lesson = _seen(lesson, stretches, timeout_seconds).with_(connected=connected)
-    last = lesson.last_activity_at or 0.0
-    meant = min((at for at in ends if (lesson.clicked_at or 0.0) <= at <= last), default=None)
-    if meant is not None and (lesson.ended_at is None or lesson.end_reason == "timeout" or meant < lesson.ended_at):
-        return _over(lesson, "ended", meant, "button")
-    if lesson.status == "timeout" and lesson.ended_at is not None and last > lesson.ended_at:
-        return _reopened(lesson)
-    return lesson
+    lesson = _seen(lesson, stretches, timeout_seconds)
+    lesson = lesson if lesson.corrections else _concluded(lesson, ends)
+    return lesson.with_(connected=connected and lesson.status == "active")
 
 
 def corrected(lesson: Lesson, correction: Correction) -> Lesson:
@@ -216,6 +216,16 @@ def corrected(lesson: Lesson, correction: Correction) -> Lesson:
     if lesson.corrections and lesson.corrections[-1].model_copy(update={"at": correction.at}) == correction:
         return lesson
     return lesson.with_(corrections=(*lesson.corrections, correction))
+
+
+def _concluded(lesson: Lesson, ends: tuple[float, ...]) -> Lesson:
+    """Ended by the first `end`, or on again, as far as what was seen says so."""
+    began_at, last, over_at = lesson.clicked_at or 0.0, lesson.last_activity_at or 0.0, lesson.ended_at
+    said_at = min((at for at in ends if began_at <= at <= last), default=None)
+    if said_at is not None and (over_at is None or lesson.status == "timeout" or said_at < over_at):
+        return _over(lesson, "ended", said_at, "button")
+    is_on = lesson.status == "timeout" and over_at is not None and last > over_at
+    return _reopened(lesson) if is_on else lesson
 
 
 def _seen(lesson: Lesson, stretches: tuple[Span, ...], timeout_seconds: float) -> Lesson:

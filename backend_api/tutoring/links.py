@@ -70,11 +70,11 @@ class Links:
     async def resend(self, lesson_id: str, teacher_id: str | None, now: float) -> Lesson:
         """The same link once more, to the student's chat of today. Conflict unless it can still be opened.
 
-        Forbidden for a teacher whose student this is no longer.
+        Forbidden for a teacher whose student this is no longer; of somebody who is not registered nobody can say so.
         """
         lesson = await self._own(lesson_id, teacher_id)
         student = await self._people.student(lesson.student_id)
-        if teacher_id is not None and (student is None or teacher_id not in student.teacher_ids):
+        if teacher_id is not None and student is not None and teacher_id not in student.teacher_ids:
             raise Forbidden("This is not a student of yours.")
         if lesson.status != "pending" or now >= lesson.expires_at:
             raise Conflict("Only a link that is still to be opened can be sent again.")

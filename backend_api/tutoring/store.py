@@ -149,6 +149,11 @@ class LessonStore:
         found = await self._lessons.find({"sessionStatus": "active"}).to_list(None)
         return [Lesson.model_validate(document) for document in found]
 
+    async def timed_out(self, lesson_ids: list[str]) -> list[Lesson]:
+        """Those of them that were silent for too long."""
+        found = await self._lessons.find({"_id": {"$in": lesson_ids}, "sessionStatus": "timeout"}).to_list(None)
+        return [Lesson.model_validate(document) for document in found]
+
     async def due_deliveries(self, now: float, limit: int) -> list[Lesson]:
         """Links whose message is to be tried now."""
         due = self._lessons.find({"delivery.nextAt": {"$lte": at(now)}}).limit(limit)

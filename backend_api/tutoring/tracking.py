@@ -5,8 +5,8 @@ from collections.abc import Callable
 import structlog
 
 from backend_api.sessions.documents import Record
-from backend_api.tutoring.evidence import Change, Watch
-from backend_api.tutoring.lesson import Claimed, Lesson, alive, ended, started, swept
+from backend_api.tutoring.evidence import Change, Watch, unchanged
+from backend_api.tutoring.lesson import Claimed, Lesson, alive, ended, is_silent, started, swept
 from backend_api.tutoring.months import Months
 from backend_api.tutoring.settings import LinkMaker
 from backend_api.tutoring.store import LessonStore
@@ -32,19 +32,19 @@ class Tracking:
 
     async def start(self, token: str, *, address: str) -> Lesson:
         """The lesson is on from the first call; the others change nothing. Conflict once it is over."""
-        now, timeout = self._now(), self.timeout_seconds
+        lesson_id, now, timeout = self._lesson_id(token), self._now(), self.timeout_seconds
+        look = await self._look_if_silent(lesson_id, now)
         return await self._store.change(
-            self._lesson_id(token), lambda lesson: started(lesson, now, address=address, timeout_seconds=timeout)
+            lesson_id, lambda lesson: started(look(lesson), now, address=address, timeout_seconds=timeout)
         )
 
     async def beat(self, token: str) -> Lesson:
-        now, timeout = self._now(), self.timeout_seconds
-        return await self._store.change(
-            self._lesson_id(token), lambda lesson: alive(lesson, now, timeout_seconds=timeout)
-        )
+        lesson_id, now, timeout = self._lesson_id(token), self._now(), self.timeout_seconds
+        look = await self._look_if_silent(lesson_id, now)
+        return await self._store.change(lesson_id, lambda lesson: alive(look(lesson), now, timeout_seconds=timeout))
 
     async def end(self, token: str, claimed: Claimed) -> Lesson:
-        """Over now, by our clock."""
+        """Over now, by our clock, or when a socket was told so before."""
         lesson_id, now, timeout = self._lesson_id(token), self._now(), self.timeout_seconds
         look = await self._watch.look(lesson_id)
         return await self._change(lesson_id, lambda lesson: ended(look(lesson), now, claimed, timeout_seconds=timeout))
@@ -59,10 +59,12 @@ class Tracking:
             await self._settle(record.session.id, await self._watch.by(record))
 
     async def sweep(self) -> int:
-        """Looks at every active lesson; how many of them timed out."""
+        """Looks at every lesson that is active, or timed out while a socket of it is open; how many timed out."""
         over = 0
         for lesson in await self._store.active():
             over += (await self.look(lesson.id)).status == "timeout"
+        for lesson in await self._store.timed_out(await self._watch.open()):
+            await self.look(lesson.id)
         if over:
             log.info("lessons_timed_out", count=over)
         return over
@@ -79,6 +81,11 @@ class Tracking:
         if lesson.status in ("ended", "timeout") and await self._months.is_closed(lesson):
             return lesson
         return await self._store.change(lesson_id, change)
+
+    async def _look_if_silent(self, lesson_id: str, now: float) -> Change:
+        """What the sockets know, where the lesson would be over without them: perhaps nobody could tell us."""
+        is_over = is_silent(await self._store.get(lesson_id), now, timeout_seconds=self.timeout_seconds)
+        return await self._watch.look(lesson_id) if is_over else unchanged
 
     def _lesson_id(self, token: str) -> str:
         return self._maker.read(token).link_id

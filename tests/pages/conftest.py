@@ -158,9 +158,9 @@ async def visit(browser, services):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
 
-    async def open_page(path, *, beside=None, token=None, size=(1200, 900), **options):
+    async def open_page(path, *, beside=None, token=None, size=(1200, 900), zone="UTC", **options):
         context = beside.context if beside else await browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, locale="en-GB", timezone_id="UTC", **options
+            viewport={"width": size[0], "height": size[1]}, locale="en-GB", timezone_id=zone, **options
         )  # fmt: skip
         if beside is None:
             contexts.append(context)

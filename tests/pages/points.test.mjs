@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { counted, formatAverage, formatHours, formatStep } from '../../backend_api/pages/static/js/format.js';
-import { columnsOf, countCeiling, extremes, lonely, rangeOf, withTimes } from '../../backend_api/pages/static/js/points.js';
+import { columnsOf, countCeiling, extremes, lonely, rangeOf, spaced, withTimes } from '../../backend_api/pages/static/js/points.js';
 
 const point = (at, average = 2, peak = 3, low = 1) => ({ at, avgViewers: average, peakViewers: peak, minViewers: low });
 
@@ -77,4 +77,11 @@ test('figures are written with as many digits as they carry', () => {
   assert.equal(formatStep(3_600), '1 hour');
   assert.equal(formatStep(86_400), '1 day');
   assert.equal(counted(1, 'person', 'people'), '1 person');
+});
+
+test('of many points every nth is named, the last among them', () => {
+  assert.deepEqual(spaced([1, 2, 3], 5), [1, 2, 3]);
+  assert.deepEqual(spaced([1, 2, 3, 4, 5, 6, 7], 3), [1, 4, 7]);
+  assert.deepEqual(spaced([1, 2], 0), [2]);
+  assert.deepEqual(spaced([], 3), []);
 });

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 import time
+from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import expect
@@ -19,6 +20,13 @@ COLLECT = """
       const heard = () => position ?? (performance.now() - startedAt) / 1_000;
       window.stats.trackPlayStart(track, { source: 'search', trackDuration: 100, position: heard });
     };
+  }
+"""
+HEIGHT_OF_TEXT = """
+  (place) => {
+    const text = document.createRange();
+    text.selectNodeContents(place);
+    return text.getBoundingClientRect().height;
   }
 """
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -189,6 +197,58 @@ async def test_the_pages_ask_for_the_right_token(visit, services, artist):
     await expect(page.locator('[data-show="artist"]')).to_contain_text(HOSTILE)
     await expect(page.get_by_text("Nothing played yet").first).to_be_visible()
     await expect(page.get_by_role("listitem")).to_have_count(0)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+async def test_days_and_months_are_named_in_the_zone_they_were_counted_in(visit, services, artist, zone):
+    """Wherever the reader is: the last day of the curve is the server's today, the last month its month."""
+    token = services.token("artist", artistId=artist)
+    page = await visit("/artist/dashboard?range=7d", token=token, zone=zone)
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 7d")
+    today = datetime.now(UTC)
+    await page.locator("[data-chart]").press("ArrowLeft")
+    await expect(page.locator("[data-chart] .unseen")).to_have_text(re.compile(today.strftime(r"^%a,? 0?%-d %b %Y")))
+    await page.locator('[data-range] input[value="1y"]').check(force=True)
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 1y")
+    await page.locator("[data-chart]").press("ArrowLeft")
+    await expect(page.locator("[data-chart] .unseen")).to_have_text(re.compile(today.strftime("^%B %Y")))
+
+
+async def test_what_is_chosen_survives_a_reload_and_is_in_the_link(visit, services, artist):
+    """Whose, which curve and which range."""
+    token = services.token("admin")
+    page = await visit("/admin/stats", token=token)
+    await page.select_option("#whose", f"trackId={artist}-2")
+    await page.select_option("#metric", "shares")
+    await page.locator('[data-range] input[value="90d"]').check(force=True)
+    await expect(page.locator('[data-show="curve"]')).to_have_text("Shares, last 90d")
+    link = page.url
+    for again in (page, await visit(link.removeprefix(services.backend), token=token)):
+        await again.reload()
+        await expect(again.locator('[data-show="curve"]')).to_have_text("Shares, last 90d")
+        await expect(again.locator('[data-show="subject"]')).to_contain_text("Track 2")
+
+
+async def test_an_admin_who_names_no_artist_is_led_to_where_one_is_chosen(visit, services, artist):
+    """From the home page's button, or with an empty name."""
+    for path in ("/artist/dashboard", "/artist/dashboard?artistId="):
+        page = await visit(path, token=services.token("admin"))
+        await expect(page.locator("#whose")).to_be_visible()
+        assert "/admin/stats" in page.url
+    page = await visit("/artist/dashboard?artistId=somebody", token=services.token("artist", artistId=artist))
+    await expect(page.get_by_text("It is valid, but not for this dashboard.")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("title", ["Best of summer 2026: the long evening mix, volume two", "Long" * 60])
+async def test_a_long_title_breaks_and_its_figure_does_not(visit, services, artist, width, title):
+    """The list of playlists, however wide the page."""
+    services.call("PUT", f"/api/playlists/{artist}", {"ownerId": artist, "title": title, "trackIds": [f"{artist}-1"]})
+    page = await visit("/artist/dashboard", token=services.token("artist", artistId=artist), size=(width, 900))
+    figure = page.locator('[data-list="playlists"] dd')
+    await expect(figure).to_have_text("1 track")
+    assert await figure.evaluate(HEIGHT_OF_TEXT) < 40
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 async def test_every_page_of_the_catalogue_is_there_to_choose_from(visit, services, artist):

@@ -50,22 +50,6 @@ async def test_a_late_report_corrects_the_history(sessions, clock):
     assert await kept(sessions) == [[], ["s1"]]
 
 
-async def test_an_end_by_a_lease_outlives_the_lease(sessions, clock):
-    """Its node died after ten minutes; a late word about it, when leases are long forgotten, changes nothing."""
-    start = clock()
-    await sessions.lease()
-    await sessions.store.merge([session(interval(start))])
-    clock.at += 600
-    await sessions.lease()
-    clock.at += 400
-    await sessions.sweep.run()
-    clock.at += 8 * 86_400
-    await sessions.nodes.forget()
-    (record,) = await sessions.store.merge([session(interval(start))])
-    assert (record.verdict.status, record.verdict.seconds) == ("timeout", 600)
-    assert (await sessions.store.find("s1")).verdict.seconds == 600
-
-
 async def test_a_session_that_was_ended_wrongly_comes_back(sessions, clock):
     """Its node was only unreachable: with the lease and a report it is active again, without a second record."""
     start = clock()
@@ -77,6 +61,22 @@ async def test_a_session_that_was_ended_wrongly_comes_back(sessions, clock):
     (record,) = await sessions.store.merge([session(interval(start, version=2, seen=start + 400))])
     assert (record.verdict.status, record.verdict.seconds) == ("active", 400)
     assert await kept(sessions) == [["s1"], []]
+
+
+async def test_an_end_outlasts_the_lease_it_was_read_from(sessions, clock):
+    """A node died, its leases are forgotten a week later: a late word about its sessions changes no duration."""
+    start = clock()
+    reports = [session(interval(start), channel="c1"), session(interval(start), name="s2", channel="c1")]
+    await sessions.store.merge(reports)
+    clock.at += 600
+    await sessions.lease()
+    await sessions.store.merge([session(interval(start + 300, start + 400, "stop", name="i2"), name="s2")])
+    clock.at += 400
+    await sessions.sweep.run()
+    clock.at += 8 * 86_400
+    await sessions.sweep.run()
+    assert [record.verdict.seconds for record in await sessions.store.merge(reports)] == [600, 400]
+    assert [(await sessions.store.find(name)).verdict.seconds for name in ("s1", "s2")] == [600, 400]
 
 
 async def test_an_hour_of_the_backend_being_away_ends_nobody(sessions, clock):

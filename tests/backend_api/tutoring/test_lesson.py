@@ -205,10 +205,33 @@ def test_a_lesson_that_may_be_back_is_not_corrected_yet():
     assert alive(corrected(lesson, late), T0 + 700).status == "ended"
 
 
-def test_the_first_end_counts_in_whichever_order_they_are_heard():
-    """End was pressed while the backend was away: the socket's server knew when, the page said it again later."""
-    seen, pressed, said_again = ((T0, T0 + 900.0),), T0 + 600, T0 + 900
-    by_page = observed(ended(active(), said_again, Claimed("button")), seen, ends=(pressed,))
-    by_socket = ended(observed(active(), seen, ends=(pressed,)), said_again, Claimed("button"))
-    assert by_page.duration_seconds == by_socket.duration_seconds == 600
-    assert observed(by_page, seen, ends=(pressed, said_again)) == by_page
+def test_of_two_ends_the_earlier_one_counts():
+    """The socket took the word while the backend was away; the page said it again later."""
+    said, again = T0 + 600, T0 + 900
+    late = observed(ended(active(), again, Claimed("button", 10)), ((T0, said),), ends=(said,))
+    early = ended(observed(active(), ((T0, said),), ends=(said,)), again, Claimed("button", 10))
+    for lesson in (late, early, observed(late, (), ends=(said + 100,))):
+        assert (lesson.status, lesson.end_reason, lesson.duration_seconds) == ("ended", "button", 600)
+    assert late.client_minutes == 10
+
+
+@pytest.mark.parametrize("ends", [(), (T0 + 6_000,)])
+def test_a_corrected_lesson_is_settled(ends):
+    """What is reported after the correction is evidence; status, end and duration stay."""
+    lesson = observed(swept(observed(active(), ((T0, T0 + 600),)), T0 + 8_000), ())
+    lesson = corrected(lesson, Correction(seconds=600, reason="agreed", by="boss", at=T0 + 8_000))
+    later = observed(lesson, ((T0 + 600, T0 + 7_000),), connected=True, ends=ends)
+    assert (later.status, later.duration_seconds, later.connected) == ("timeout", 600, False)
+
+
+def test_a_lesson_that_is_over_has_nobody_present():
+    """Whatever other page of it is still open."""
+    lesson = ended(active(), T0 + 600, Claimed("button"))
+    assert observed(lesson, ((T0, T0 + 700),), connected=True).connected is False
+
+
+def test_silence_ends_no_lesson_whose_socket_is_open():
+    """Nothing could be heard of it for hours: it was we who were away."""
+    lesson = observed(active(), ((T0, T0 + 300),), connected=True)
+    assert alive(swept(lesson, T0 + 9_300), T0 + 9_300).status == "active"
+    assert swept(observed(lesson, ()), T0 + 9_400).duration_seconds == 300

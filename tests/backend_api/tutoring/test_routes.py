@@ -203,6 +203,18 @@ async def test_a_link_is_sent_again_by_who_teaches_the_student_now(api, make_lin
     assert (await api(*resend, claims=TEACHER))[0] == 403
 
 
+async def test_a_link_for_somebody_who_is_not_registered_is_sent_again(api, telegram):
+    """By the teacher it was made for, to the chat it was made with."""
+    link = await api.data(
+        "POST", "/api/teachers/students/new/zoom", {"link": MEETING, "teacherId": "t1", "chatId": "9"}
+    )
+    api.clock.at += 60
+    resend = ("POST", f"/api/teachers/links/{link['id']}/resend")
+    assert (await api(*resend, claims=TEACHER))[0] == 200
+    assert [message["chat_id"] for _, message in telegram.messages] == ["9", "9"]
+    assert (await api(*resend, claims=OTHER_TEACHER))[0] == 403
+
+
 async def test_a_repeated_signed_request_makes_one_link(api):
     """Inside the window a replay is answered with the link it made the first time."""
     body = json.dumps({"link": MEETING, "teacherId": "t1"}).encode()

@@ -5,19 +5,21 @@
 
 import uPlot from '../vendor/uPlot.esm.js';
 import { formatClock, formatDay } from './format.js';
-import { countCeiling } from './points.js';
+import { countCeiling, spaced } from './points.js';
 import { make } from './dom.js';
 
 const DAY_SECONDS = 86_400;
 const TOUCH_PX = 12;
+const LABEL_PX = 72;
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
  * Draws into `host`. `build()` gives uPlot's `{series, bands, hooks}` and is asked again when the colours change;
- * `describe(index)` gives `{title, rows: [[label, value]]}` or null. `draw(columns, {from, to})` shows data.
+ * `describe(index)` gives `{title, rows: [[label, value]]}` or null. `draw(columns, {from, to})` shows data. With `nameTime(at)`
+ * the axis names points by it, else moments in the reader's own time.
  */
-export function mountChart(host, { build, describe }) {
+export function mountChart(host, { build, describe, nameTime }) {
   const tip = make('div', { class: 'tip', hidden: '' });
   const spoken = make('p', { class: 'unseen', role: 'status' });
   let shown = null;
@@ -32,7 +34,7 @@ export function mountChart(host, { build, describe }) {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 9 } },
       scales: { x: { range: () => [shown.from, shown.to] }, y: { range: (_, _low, high) => [0, countCeiling(high ?? 0)] } },
-      axes: [timeAxis(), countAxis()],
+      axes: [nameTime ? pointsAxis(nameTime) : timeAxis(), countAxis()],
       hooks: { ...hooks, setCursor: [(u) => placeTip(u, tip, describe)] },
     };
     plot = new uPlot(options, shown.columns, host);
@@ -72,11 +74,20 @@ export function mountChart(host, { build, describe }) {
 
 const size = (host) => ({ width: host.clientWidth, height: host.clientHeight });
 
+function pointsAxis(nameTime) {
+  return {
+    ...axis(),
+    size: 30,
+    splits: (u) => spaced(u.data[0], Math.floor(u.over.clientWidth / LABEL_PX)),
+    values: (_, splits) => splits.map(nameTime),
+  };
+}
+
 function timeAxis() {
   return {
     ...axis(),
     size: 30,
-    space: 72,
+    space: LABEL_PX,
     values: (_, splits, _axis, _space, step) => splits.map((at) => (step >= DAY_SECONDS || isMidnight(at) ? formatDay(at) : formatClock(at))),
   };
 }

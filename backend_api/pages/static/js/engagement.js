@@ -3,7 +3,7 @@
 import { ApiError } from './api.js';
 import { colour, mountChart } from './chart.js';
 import { enterState, everyMinute, find, make, show } from './dom.js';
-import { formatAverage, formatClock, formatCount, formatStart } from './format.js';
+import { formatAverage, formatClock, formatCount, formatPeriod, formatPeriodShort, formatSince } from './format.js';
 import { askForToken, startSession } from './session.js';
 import { currentToken } from './token.js';
 
@@ -29,6 +29,7 @@ export function keepFigures({ prepare = async () => {}, ask, display, failure })
     enterState('loading');
     await attempt(async () => {
       await prepare();
+      recall(controls);
       await load();
     });
   }
@@ -45,6 +46,7 @@ export function keepFigures({ prepare = async () => {}, ask, display, failure })
     enterState('ready');
     display(found);
     shown = controls.map(({ checked, value }) => ({ checked, value }));
+    remember(controls);
     banner.hidden = true;
     show('freshness', freshnessWords(found.freshness));
     show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
@@ -80,6 +82,25 @@ export function keepFigures({ prepare = async () => {}, ask, display, failure })
   start();
 }
 
+/** What is chosen is in the page's address, for a reload and for whoever the link is sent to. */
+function remember(controls) {
+  const address = new URL(location.href);
+  for (const { name, value, checked, type } of controls) {
+    if (type !== 'radio' || checked) address.searchParams.set(name, value);
+    if (value === '') address.searchParams.delete(name);
+  }
+  history.replaceState(history.state, '', address);
+}
+
+function recall(controls) {
+  const query = new URLSearchParams(location.search);
+  for (const control of controls) {
+    const said = query.get(control.name);
+    if (control.type === 'radio') control.checked ||= control.value === said;
+    else if ([...control.options].some(({ value }) => value === said)) control.value = said;
+  }
+}
+
 export const chosenRange = () => find('[data-range] input:checked').value;
 export const rangeWords = (range) => (range === 'all' ? 'all time' : `last ${range}`);
 export const count = (value) => formatCount(value);
@@ -103,24 +124,30 @@ export function growthWords(fraction, range) {
 }
 
 export function freshnessWords({ asOf, pendingEvents }) {
-  const at = formatClock(Date.parse(asOf) / 1_000);
+  const at = formatSince(Date.parse(asOf) / 1_000, Date.now() / 1_000);
   return pendingEvents > 0 ? `As of ${at}; ${formatCount(pendingEvents)} newer events are being counted.` : `As of ${at}.`;
 }
 
-/** `draw(series, name)` shows the points of the API; their distance tells hours from days and months. */
+/**
+ * `draw(series, name, timezone)` shows the points of the API. Their distance tells hours from days and months: the longest, for
+ * a day may have 23 hours.
+ */
 export function curve(host) {
   let points = [];
   let named = '';
   let step = DAY;
+  let zone;
   const chart = mountChart(host, {
-    describe: (index) => points[index] && { title: formatStart(points[index].at, step), rows: [[named, formatCount(points[index].value)]] },
+    describe: (index) => points[index] && { title: formatPeriod(points[index].at, step, zone), rows: [[named, formatCount(points[index].value)]] },
     build: () => ({ series: [{}, { stroke: colour('--accent'), fill: colour('--band'), width: 2, points: { show: points.length < 3, size: 6, fill: colour('--accent') } }] }),
+    nameTime: (at) => formatPeriodShort(at, step, zone),
   });
   return {
-    draw(series, name) {
+    draw(series, name, timezone) {
       points = series.map(({ timestamp, value }) => ({ at: Date.parse(timestamp) / 1_000, value }));
       named = name;
-      step = points.length > 1 ? points[1].at - points[0].at : DAY;
+      step = points.length > 1 ? Math.max(...points.slice(1).map(({ at }, index) => at - points[index].at)) : DAY;
+      zone = timezone;
       const last = points.at(-1).at;
       const total = points.reduce((sum, { value }) => sum + value, 0);
       host.setAttribute('aria-label', `${name}: ${formatCount(total)} in all. Left and right arrow keys read the points.`);

@@ -1,14 +1,15 @@
-/** How figures and times are written for people. Pure; the locale and the time zone are the reader's. */
+/** How figures and times are written for people. Pure; the locale and, unless one is given, the time zone are the reader's. */
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const oneDecimal = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const twoDecimals = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-const moment = new Intl.DateTimeFormat(undefined, {
-  weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit',
-});
-const date = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+const CLOCK = { hour: '2-digit', minute: '2-digit' };
+const DAY = { day: 'numeric', month: 'short' };
+const MOMENT = { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' };
+const DATE = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' };
+const MONTH = { month: 'long', year: 'numeric' };
+const SHORT_MONTH = { month: 'short', year: 'numeric' };
+const [clock, day, moment, date] = [CLOCK, DAY, MOMENT, DATE].map((style) => new Intl.DateTimeFormat(undefined, style));
 
 const HOUR_SECONDS = 3_600;
 const DAY_SECONDS = 86_400;
@@ -27,9 +28,25 @@ export const counted = (value, one, many = `${one}s`) => `${formatCount(value)} 
 
 export const formatClock = (at) => clock.format(at * 1_000);
 export const formatDay = (at) => day.format(at * 1_000);
+export const formatMoment = (at) => moment.format(at * 1_000);
 
 /** When a stretch of `stepSeconds` began: days are dates, anything shorter has its time. */
 export const formatStart = (at, stepSeconds) => (stepSeconds >= DAY_SECONDS ? date : moment).format(at * 1_000);
+
+/** A whole hour, day or month (`seconds` long) by its name in the time zone that it was counted in. */
+export function formatPeriod(at, seconds, timeZone) {
+  const style = seconds > 27 * DAY_SECONDS ? MONTH : seconds > 22 * HOUR_SECONDS ? DATE : MOMENT;
+  return new Intl.DateTimeFormat(undefined, { ...style, timeZone }).format(at * 1_000);
+}
+
+/** The same where there is little room: `14:00`, `3 Nov`, `Nov 2026`. */
+export function formatPeriodShort(at, seconds, timeZone) {
+  const style = seconds > 27 * DAY_SECONDS ? SHORT_MONTH : seconds > 22 * HOUR_SECONDS ? DAY : CLOCK;
+  return new Intl.DateTimeFormat(undefined, { ...style, timeZone }).format(at * 1_000);
+}
+
+/** When something was: today by the clock alone. */
+export const formatSince = (at, now) => (formatDay(at) === formatDay(now) ? formatClock : formatMoment)(at);
 
 /** `15 minutes`, `1 hour`. */
 export function formatStep(seconds) {

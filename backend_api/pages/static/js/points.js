@@ -37,6 +37,12 @@ export function lonely(values) {
   return values.flatMap((_, index) => (!isEmpty(index) && isEmpty(index - 1) && isEmpty(index + 1) ? [index] : []));
 }
 
+/** At most `most` of these, evenly: every nth, the last among them. */
+export function spaced(values, most) {
+  const every = Math.max(1, Math.ceil(values.length / Math.max(1, most)));
+  return values.filter((_, index) => (values.length - 1 - index) % every === 0);
+}
+
 /** What of time the chart shows: the whole range that was asked for, or for `all` what there is. */
 export function rangeOf(points, { isAll, minutes, stepSeconds, now }) {
   if (!isAll || points.length === 0) return { from: now - minutes * 60, to: now };

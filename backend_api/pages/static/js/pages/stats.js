@@ -55,7 +55,7 @@ function display(found) {
   showTiles(found);
   const words = metric.selectedOptions[0].textContent;
   show('curve', `${words}, ${rangeWords(chosenRange())}`);
-  chart.draw(found.series, words);
+  chart.draw(found.series, words, found.timezone);
   breakdown('sources', found.sourceBreakdown, spoken);
   breakdown('platforms', found.platformBreakdown, spoken);
   breakdown('countries', found.countryBreakdown, (code) => countries.of(code));
