@@ -3,7 +3,7 @@
 | key | what |
 |---|---|
 | `p:{nodes}` | hash: member -> counter of its beats. The only arbiter of who counts |
-| `p:{room}:c` | hash: member -> `version connections active people`; `#s` stamp, `#u` unique viewers, `#m` mode, `#p` sum |
+| `p:{room}:c` | hash: member -> `version connections active people`; `#s` stamp, `#u` uniques, `#m` mode, `#p` sum |
 | `p:{room}:u:member` | set: hashed viewer ids of a member, while they are counted exactly |
 | `p:{room}:h:member` | HyperLogLog of the same, while they are estimated |
 | `p:{room}` | sharded channel: the room's changes |

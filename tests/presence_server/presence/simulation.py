@@ -147,11 +147,10 @@ class Link:
         self._open.set()
         self._own = "-"
         self.complaints = Complaints()
-        self.is_refused = False
         self.stale: set[str] = set()
         """Rooms whose server went away under an open connection: who uses it learns so."""
         self.slowness_seconds = 0.0
-        self.is_deaf = False
+        self.is_deaf = self.is_refused = False
         self.reorders = 0.0
         self.loses = 0.0
         self.refuses = 0.0
@@ -257,10 +256,8 @@ class Link:
         return await self.read(rooms)
 
     async def listen(self, rooms):
-        if self.is_deaf:
-            return set()
         try:
-            await self._call(lambda: self._rooms.update(set(rooms) - self._redis.away))
+            await self._call(lambda: self._rooms.update(() if self.is_deaf else set(rooms) - self._redis.away))
         except Unreachable:
             return set()
         return self._rooms & set(rooms)
