@@ -139,7 +139,7 @@ if #ARGV > 7 + adds then redis.call('SREM', KEYS[2], unpack(ARGV, 8 + adds)) end
 local said = table.concat(ARGV, ' ', 2, 5)
 local before, sum, mode = unpack(redis.call('HMGET', KEYS[1], member, '#p', '#m'))
 
--- What a member that was there already changes in a large room: nobody has to read the others for it.
+-- What a member that was there already changes: the others' figures need not be read for it, their names at most.
 local function changed()
   local own = tonumber(before and string.match(before, '^%d+ %d+ %d+ (%d+)') or '')
   local all = tonumber(sum or '')
@@ -150,8 +150,12 @@ local function changed()
     if redis.call('HLEN', KEYS[1]) <= 5 then return nil end
     redis.call('UNLINK', KEYS[2])
     redis.call('EXPIRE', base .. ':h:' .. member, seconds)
-  elseif found.mode ~= 'x' or found.people <= {IN_SCRIPT} or people > {ESTIMATE_ABOVE} then
+  elseif found.mode ~= 'x' or people > {ESTIMATE_ABOVE} then
     return nil
+  elseif found.people <= {IN_SCRIPT} then
+    for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+      if field ~= member and string.sub(field, 1, 1) ~= '#' then found.members[#found.members + 1] = field end
+    end
   end
   return found
 end
@@ -165,7 +169,7 @@ else
 end
 if found then
   redis.call('HSET', KEYS[1], '#p', found.people)
-  return tell(found, member .. ' ' .. said, nil, seconds)
+  return tell(found, member .. ' ' .. said, counted(found), seconds)
 end
 found = holders()
 if not before then

@@ -11,7 +11,7 @@
 In a database other than 0 they begin with its number, `p1:`: channels know no databases, and two installations on one
 Redis shall not hear each other. A member is `node.inc`: one incarnation of a node. The stamp counts the changes of one
 room in the order in which Redis made them; it says which of two answers is the newer one. The sum is that of all
-members' people; it is kept so that a change in a large room need not read the others.
+members' people; it is kept so that a change need not read the others.
 
 What is not understood is passed over: a newer version may write more than this one knows, and anybody may write to a
 Redis.
