@@ -90,6 +90,16 @@ async def test_a_user_without_the_rights_is_named_in_readyz_and_in_the_log(
     assert len(said) == len(set(said)) <= 3
 
 
+async def test_what_no_room_could_be_shared_over_is_said_before_there_is_one(redis, start_nodes):
+    """A server before version 7 has no sharded channels; here the user may not use them."""
+    redis.ask("ACL", "SETUSER", "app", "on", ">right", "~p:*", "&p:*", "+@all", "-spublish")
+    [node] = await start_nodes(1, f"redis://app:right@127.0.0.1:{redis.port}/0")
+    await _trouble(node, "refused: ")
+    assert "spublish" in (await node.health.degraded())["redis"]
+    redis.ask("ACL", "SETUSER", "app", "+spublish")
+    await _connected([node])
+
+
 @pytest.mark.parametrize("database", [0, 1])
 async def test_the_rights_that_the_example_names_are_enough(redis, start_nodes, page, database):
     """Keys and channels of its own, and the commands."""
