@@ -152,7 +152,7 @@ async def _come_in(house: House, track: str, slots: list[Slot], events: int) -> 
 
 
 def _questions(house: House) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
-    reader = Reader(house.mongo, house.stats, house.calendar, house.clock)
+    reader = Reader(house.mongo, house.stats, house.retention, house.clock)
     dashboards = Dashboards(reader, house.catalogue, house.foundations)
     asked: list[tuple[str, Callable[[], Awaitable[object]]]] = []
     for time_range in get_args(TimeRange):
