@@ -64,7 +64,7 @@ def is_rolled_up(services):
     return services.call("GET", "/api/admin/rollups")["openDays"] == 0
 
 
-async def until(condition, seconds=30):
+async def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
