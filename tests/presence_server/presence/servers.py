@@ -87,7 +87,7 @@ class RedisServer:
             return False
 
 
-def eventually(condition, seconds: float = 20.0) -> None:
+def eventually(condition, seconds: float = 40.0) -> None:
     """Wait for something outside this process."""
     end = time.monotonic() + seconds
     while not condition():

@@ -17,7 +17,7 @@ SLOT = key_slot(NAMES.base(ROOM).encode())
 
 
 async def _everybody_is_connected(nodes):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
 

@@ -27,14 +27,14 @@ def said(monkeypatch):
 
 
 async def _connected(nodes):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
 
 
 async def _trouble(node, words):
     """Wait until /readyz has these words."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while words not in (await node.health.degraded()).get("redis", ""):
             await asyncio.sleep(0.05)
 
