@@ -50,8 +50,8 @@ async def station(open_mongo, clock):
     begin = clock() - DAYS * DAY_SECONDS
     starts = (begin + n * DAYS * DAY_SECONDS / SESSIONS for n in range(SESSIONS))
     documents = [ended(n, start, dice.randrange(30, 7_200), dice) for n, start in enumerate(starts)]
-    for at in range(0, SESSIONS, 1_000):
-        await mongo[HISTORY].insert_many(documents[at : at + 1_000], ordered=False)
+    for at in range(0, SESSIONS, 250):
+        await mongo[HISTORY].insert_many(documents[at : at + 250], ordered=False)
     rollups = Rollups(mongo, 730 * DAY_SECONDS, clock)
     source = Source(SessionStore(mongo, NodeStore(mongo, clock).leases, clock))
     days = range(int(begin // DAY_SECONDS), int(clock() // DAY_SECONDS) + 1)
