@@ -298,6 +298,6 @@ async def test_the_webhooks_of_a_lessons_beginning_are_all_applied(api, hook, ev
     """Thirty at the same moment about one session."""
     sent = [hook(event("call.session_participant_joined", -30, user=f"u{number}")) for number in range(30)]
     assert {status for status, _ in await asyncio.gather(*sent)} == {200}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len((await api.data("GET", "/api/study-sessions?callId=c9"))["sessions"]) < 30:
             await asyncio.sleep(0.05)

@@ -119,7 +119,7 @@ async def test_an_outbox_that_refuses_loses_nothing(live, monkeypatch):
         await asyncio.sleep(0)
         monkeypatch.setattr(node.outbox, "add", add)
         assert await node.reports.flush()
-        await asyncio.wait_for(asyncio.gather(first, second), 1)
+        await asyncio.wait_for(asyncio.gather(first, second), 30)
         assert [(name, reason) for name, reason, _ in await node.filed()] == [("s1", "disconnect")]
 
 
