@@ -86,7 +86,6 @@ export function rowButton(name, words, whose, act) {
 
 /** When a lesson began and, below, when it ended: the time alone where it is the same day's. */
 export function startAndEnd({ clickedAt, sessionEndedAt }) {
-  const when = (...content) => make('td', { class: 'when' }, ...content);
   if (clickedAt === null) return when('not begun');
   if (sessionEndedAt === null) return when(formatMoment(clickedAt), under('still on'));
   const [began, ended] = [new Date(clickedAt), new Date(sessionEndedAt)];
@@ -98,6 +97,7 @@ export const formatMoment = (text) => (text === null ? '–' : formatStart(Date.
 export const formatSeconds = (seconds) => (seconds === null || seconds === undefined ? '–' : formatLength(seconds));
 export const right = (...content) => make('td', { class: 'right' }, ...content);
 export const cell = (...content) => make('td', {}, ...content);
+export const when = (...content) => make('td', { class: 'when' }, ...content);
 
 /** A smaller line below what a cell says; `isOdd` where somebody should look at it. */
 export const under = (words, isOdd = false) => make('small', { class: isOdd ? 'under odd' : 'under' }, words);
