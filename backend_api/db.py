@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import structlog
-from pymongo import AsyncMongoClient, UpdateOne
+from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure, PyMongoError
@@ -135,6 +135,17 @@ async def upsert(collection: Collection, operations: Sequence[UpdateOne]) -> Non
         await collection.bulk_write(operations, ordered=False)
     except BulkWriteError as error:
         await collection.bulk_write([operations[index] for index in duplicates_in(error)], ordered=False)
+
+
+async def upsert_unless_refused(collection: Collection, operations: Sequence[UpdateOne | ReplaceOne[Document]]) -> None:
+    """The same where filters ask for more than the key: what is there and not as they ask stays as it is."""
+    for _ in range(2):
+        try:
+            await collection.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            operations = [operations[index] for index in duplicates_in(error)]
+        else:
+            return
 
 
 def duplicates_in(error: BulkWriteError) -> set[int]:

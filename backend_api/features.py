@@ -27,6 +27,7 @@ from backend_api.engagement.intake import EventIntake
 from backend_api.engagement.periods import Calendar
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.reading import Reader
+from backend_api.engagement.recounting import Recounter
 from backend_api.engagement.recovery import Recovery
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.rolling import Roller
@@ -61,7 +62,6 @@ from backend_api.sessions.routes import table as sessions_table
 from backend_api.sessions.store import Hook, SessionStore
 from backend_api.study import wiring as study_wiring
 from backend_api.study.routes import table as study_table
-from backend_api.study.store import INDEXES as STUDY_INDEXES
 from backend_api.tutoring import wiring as tutoring_wiring
 from backend_api.tutoring.admin_routes import table as tutoring_table
 from backend_api.viewers import packer, purge
@@ -125,12 +125,12 @@ def engagement(parts: Parts) -> Feature:
     calendar = Calendar(ZoneInfo(parts.settings.backend.timezone))
     retention = Retention(calendar, settings.raw_retention_days, settings.guest_retention_days)
     stats, catalogue = Stats(mongo, calendar), Catalogue(mongo)
-    roller = Roller(RawEvents(mongo), stats, calendar, now)
+    recounter, roller = Recounter(RawEvents(mongo), calendar, now), Roller(stats, calendar, now)
     ingest = Ingest(mongo, retention, now)
     recovery = Recovery(mongo, ingest, calendar, now)
     foundations = Foundations(mongo, retention, now)
-    folder = Folder(mongo, roller, recovery, foundations, retention, now, parts.registry)
-    upkeep = Upkeep(mongo, roller, foundations, retention, now, purges=embedded)
+    folder = Folder(mongo, recounter, roller, recovery, foundations, retention, now, parts.registry)
+    upkeep = Upkeep(mongo, recounter, foundations, retention, now, purges=embedded)
     services = (
         EventIntake(catalogue, ingest, foundations, retention, settings, parts.registry),
         Dashboards(Reader(mongo, stats, calendar, now), catalogue, foundations),
@@ -172,7 +172,7 @@ def _session_store(parts: Parts) -> SessionStore:
     on_ended: dict[SessionKind, Hook] = {
         "listening": _rollups(parts).mark,
         "tutoring": lessons.tracking.sockets_told,
-        "study": study_wiring.tracking_on(parts.settings, parts.mongo, plain, parts.now).sockets_told,
+        "study": study_wiring.build(parts.settings, parts.mongo, plain, parts.now).tracking.sockets_told,
     }
     return SessionStore(parts.mongo, nodes.leases, parts.now, on_ended)
 
@@ -230,7 +230,7 @@ def tutoring(parts: Parts) -> Feature:
 def study(parts: Parts) -> Feature:
     """Study calls."""
     built = study_wiring.build(parts.settings, parts.mongo, _session_store(parts), parts.now)
-    return Feature(study_table, built.services, built.jobs, STUDY_INDEXES)
+    return Feature(study_table, built.services, built.jobs, study_wiring.INDEXES)
 
 
 FEATURES: Sequence[Callable[[Parts], Feature]] = (

@@ -30,6 +30,9 @@ def _redis_url(text: str | None) -> str | None:
 
 SocketPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+/?$"), AfterValidator(_with_slash)]
 
+LONGEST_NODE = 64
+"""So many characters has a node's name at most, on the wire as well."""
+
 
 class SocketSettings(Section):
     """How sockets are reached and how long a silent one is believed."""
@@ -116,6 +119,11 @@ class PresenceSettings(HttpSettings):
         if self.processes > 1 and self.redis.url is None:
             raise ValueError(
                 "several processes share their counts over Redis: set presence.redis.url, or processes = 1"
+            )
+        if self.processes > 1 and self.node is not None and len(f"{self.node}-{self.processes}") > LONGEST_NODE:
+            raise ValueError(
+                f"several processes are called node-1, node-2 ...: presence.node may have "
+                f"{LONGEST_NODE - len(f'-{self.processes}')} characters then"
             )
         if self.processes > 1 and "polling" in self.socket.transports:
             raise ValueError(

@@ -60,6 +60,7 @@ PURE = [
     "backend_api/tutoring/settings.py",
     "backend_api/tutoring/statements.py",
     "backend_api/study/calls.py",
+    "backend_api/study/matching.py",
     "backend_api/study/rows.py",
     "backend_api/study/webhook.py",
     "presence_server/sessions/intervals.py",

@@ -14,6 +14,8 @@ from backend_api.engagement.periods import Calendar, Slot
 Totals = tuple[int, ...]
 """The sums COUNTED, in that order."""
 
+HOURS = 24
+
 NOTHING: Totals = (0,) * len(COUNTED)
 
 
@@ -73,6 +75,13 @@ class OpenTrack(NamedTuple):
         pending = [bucket.pending for name, bucket in self.buckets.items() if day_of(name) == day]
         hours = [totals for name, totals in self.hours.items() if name.startswith(key)]
         return total([self.days.get(key, NOTHING), *hours, *pending])
+
+    def expected_in(self, slot: Slot) -> int:
+        """About how many events the counters say are in an hour, ends of plays not among them."""
+        hour, day = hour_bucket(slot), day_bucket(slot.day)
+        pending = {name: sum(self.buckets[name].pending) for name in (hour, day) if name in self.buckets}
+        of_day = sum(self.days.get(day, NOTHING)) + pending.get(day, 0)
+        return sum(self.hours.get(hour, NOTHING)) + pending.get(hour, 0) + of_day // HOURS
 
 
 class DayClosing(NamedTuple):

@@ -10,7 +10,7 @@
 | group_hourly_stats ... | the same of an artist or of everything | group, first day | |
 | event_ids | an event | event id | in which collection it is: an id is one event's, of whatever type |
 | engagement_intents | a batch that is being stored | batch | what it may change |
-| engagement_foundations | all rollups | | their time zone; since when raw events are complete |
+| engagement_foundations | all rollups | | their time zone; since when raw events are complete; the job's rounds |
 | artists, playlists | | their id | their catalogue entry |
 
 What is open of a track is an hour where traffic is (`hour_bucket`), or a day that it has left (`day_bucket`): `m` the
@@ -83,7 +83,7 @@ def indexes(retention_seconds: int, *, embedded: bool) -> list[Index]:
         by_time.append(Index(EVENT_IDS, ("at",), expire_after_seconds=retention_seconds))
     return [
         Index(PLAYS, ("trackId", "type", "timestamp")),
-        Index(PLAYS, ("play",)),
+        Index(PLAYS, ("type", "play")),
         *(Index(name, ("trackId", "timestamp")) for name in RAW if name != PLAYS),
         *by_time,
         Index(TRACKS, ("dirty",)),
@@ -162,7 +162,7 @@ def hour_bucket(slot: Slot) -> str:
 
 
 def stats_document(
-    family: Family, subject: str, first: date, start_at: float, figures: Figures, now: float
+    family: Family, subject: str, first: date, start_at: float, figures: Figures, run: int, now: float
 ) -> Document:
     """A period's figures: named for whoever reads the collection, and beside them what merging needs."""
     return {
@@ -171,6 +171,7 @@ def stats_document(
         "periodStart": time_of(start_at),
         **named(figures),
         "figures": to_document(figures),
+        "run": run,
         "createdAt": time_of(now),
     }
 

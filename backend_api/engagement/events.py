@@ -16,6 +16,9 @@ from backend_api.contract.events import EVENT, SKIPPED_BELOW_SECONDS, AnyEvent, 
 FUTURE_SECONDS = 300
 """How far ahead of ours a corrected device clock may be."""
 
+SKEW_SECONDS = 60
+"""How wrong a device's clock must seem to be to be set right."""
+
 Uncounted = Literal["bot", "guest"]
 """Why an event is kept but in no figure: a crawler sent it, or it is a guest's like where those do not count."""
 
@@ -81,10 +84,11 @@ def admit(items: Mapping[int, AnyEvent | Reason], sender: Sender, conditions: Co
 def true_time(sent: AnyEvent, conditions: Conditions) -> float:
     """When it happened by our clock: as long before the arrival as the device says, whatever its clock shows.
 
-    received - (sent - created), as Snowplow's derived timestamp; without the moment of sending the device is believed.
+    received - (sent - created), as Snowplow's derived timestamp. Without the moment of sending the device is believed,
+    and where the difference is small: it is rather the time of the way here, which is another one for each batch.
     """
     created_at = sent.timestamp.timestamp()
-    if conditions.sent_at is not None:
+    if conditions.sent_at is not None and abs(conditions.received_at - conditions.sent_at) > SKEW_SECONDS:
         created_at = conditions.received_at - (conditions.sent_at - created_at)
     return round(created_at, 3)
 

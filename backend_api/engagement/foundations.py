@@ -1,7 +1,7 @@
 """Remembers what the rollups stand on: the time zone of their days, and since when raw events are complete.
 
 Both outlive a change of the settings. A longer retention does not bring back what was removed, so days of that time
-are never recounted; and hours of two time zones cannot be mixed, so the zone of the first rollup stays in force.
+are never recounted; and hours of two time zones cannot be mixed, so the zone of the first event stays in force.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import structlog
 
 from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Mongo
-from backend_api.engagement.documents import FOUNDATIONS
+from backend_api.engagement.documents import EVENT_IDS, FOUNDATIONS, TRACK_STATS
 from backend_api.engagement.periods import DAY_SECONDS
 from backend_api.engagement.retention import Retention
 
@@ -25,6 +25,7 @@ class Foundations:
 
     def __init__(self, mongo: Mongo, retention: Retention, now: Callable[[], float]) -> None:
         self._collection = mongo[FOUNDATIONS]
+        self._in_zone = mongo[EVENT_IDS], mongo[TRACK_STATS.hours]
         self._retention = retention
         self._configured = retention.calendar.zone
         self._now = now
@@ -45,10 +46,16 @@ class Foundations:
         raw_days = self._retention.raw_days
         known = await self._collection.find_one({"_id": "rollups"}) or {"zone": self._configured, "rawDays": raw_days}
         removed_at = self._retention.removed_at = _removed_at(known, now)
-        change = {"$max": {"removedBefore": time_of(removed_at)}, "$set": {"rawDays": raw_days}}
-        first = {"$setOnInsert": {"zone": self._configured}}
-        await self._collection.update_one({"_id": "rollups"}, change | first, upsert=True)
+        change: Document = {"$max": {"removedBefore": time_of(removed_at)}, "$set": {"rawDays": raw_days}}
+        if known["zone"] != self._configured and await self._is_unused():
+            known["zone"] = self._configured
+        change["$set"]["zone"] = known["zone"]
+        await self._collection.update_one({"_id": "rollups"}, change, upsert=True)
         return str(known["zone"])
+
+    async def _is_unused(self) -> bool:
+        """Whether no event has come yet: nothing is kept by the days of a zone."""
+        return not any([await collection.find_one({}, {"_id": 1}) for collection in self._in_zone])
 
 
 def _removed_at(known: Document, now: float) -> float:

@@ -80,7 +80,8 @@ class EventIntake:
 
     def _sender(self, arrival: Arrival) -> Sender:
         consent = self._settings.consent == "assumed" if arrival.consent is None else arrival.consent
-        robot = not arrival.is_internal and is_bot(arrival.user_agent[:MAX_USER_AGENT])
+        is_guest = arrival.user_id is None and not arrival.is_internal  # Apps of users say what crawlers say, too.
+        robot = is_guest and is_bot(arrival.user_agent[:MAX_USER_AGENT])
         return Sender(arrival.user_id, arrival.is_internal, consent, robot)
 
     def _origin(self, sender: Sender, arrival: Arrival) -> Origin:

@@ -12,21 +12,19 @@ from backend_api.engagement.documents import EVENT_IDS, PLAYS, RAW, play_key
 from backend_api.engagement.events import Uncounted
 from backend_api.engagement.intents import PlayEnded
 from backend_api.engagement.periods import DAY_SECONDS, SLICE_SECONDS
-from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, Ends, Raw
+from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, Raw
 
 T = TypeVar("T")
 
 KEYS_PER_QUERY = 100
 """The embedded database is quadratic in the keys of an `$in`."""
-READ_AT_ONCE = 2_000
+READ_AT_ONCE = 1_000
 """Documents per answer of a cursor: decoding more would hold up the loop."""
 IDS_AT_ONCE = 1_000
 MANY_OF_ONE_ID = 2_000
 """Plays are told apart by their ids: whoever sends so many of one does something else."""
-FEW_PLAYS = 1_000
-"""The ends of so few plays are looked up at once."""
-NEAR_END_SECONDS = 900
-"""Most plays have ended by then; the ends of the others are looked up one by one."""
+PLAYS_PER_QUERY = 50
+"""Of keys of which many are there, fewer: what is found is held against each of them."""
 
 
 class Stored(NamedTuple):
@@ -76,8 +74,10 @@ class RawEvents:
         found: list[tuple[str, float]] = []
         for some in chunks(ended, KEYS_PER_QUERY // 3):
             keys = {key for end in some for key in _keys(end.track_id, end.play_id, *_plays_of(end))}
-            documents = await self._plays.find({"play": {"$in": [*keys]}}).limit(MANY_OF_ONE_ID).to_list(None)
-            found += [(d["trackId"], d["timestamp"].timestamp()) for d in documents if d["type"] == "play"]
+            documents = (
+                await self._plays.find({"type": "play", "play": {"$in": [*keys]}}).limit(MANY_OF_ONE_ID).to_list(None)
+            )
+            found += [(d["trackId"], d["timestamp"].timestamp()) for d in documents]
             if len(documents) == MANY_OF_ONE_ID:
                 found += [(end.track_id, at) for end in some for at in _slices(*_plays_of(end))]
         return found
@@ -107,17 +107,22 @@ class RawEvents:
             return None
         return [event for events in found for event in events if event["type"] != "playEnd"]
 
-    async def ends_of(self, events: Iterable[Raw], start_at: float, end_at: float) -> Ends:
-        """The ends that may belong to the plays among these events of the given stretch."""
-        plays = [event for event in events if event["type"] == "play" and "playId" in event]
-        if len(plays) <= FEW_PLAYS:
-            return Ends(await self._ends_by_id(plays))
-        near = _range(start_at - END_EARLY_SECONDS, end_at + NEAR_END_SECONDS)
+    async def ends_between(self, track: str, start_at: float, end_at: float) -> list[Raw]:
+        """The ends of a track's plays that came in this time."""
+        query = {"trackId": track, "type": "playEnd", "timestamp": _range(start_at, end_at)}
+        return [*await self._read(PLAYS, query, 0)]
+
+    async def ends_by_id(self, plays: Iterable[Raw]) -> list[Raw]:
+        """All that may have ended one of these plays, as far as they have ids to be known by."""
+        keys: set[str] = set()
+        for play in plays:
+            if "playId" in play:
+                at = play["timestamp"].timestamp()
+                keys |= _keys(play["trackId"], play["playId"], at - END_EARLY_SECONDS, at + END_LATE_SECONDS)
         ends: list[Raw] = []
-        for track in {play["trackId"] for play in plays}:
-            ends += await self._read(PLAYS, {"trackId": track, "type": "playEnd", "timestamp": near}, 0)
-        found = Ends(ends)
-        return Ends([*ends, *await self._ends_by_id([play for play in plays if found.of(play) is None])])
+        for some in chunks(keys, PLAYS_PER_QUERY):
+            ends += await self._plays.find({"type": "playEnd", "play": {"$in": some}}).to_list(None)
+        return ends
 
     async def likes_of(self, track: str, start_at: float, end_at: float) -> list[Document]:
         """The likes of a track that count."""
@@ -140,14 +145,6 @@ class RawEvents:
         for some in chunks(old):
             await self._ids.delete_many({"_id": {"$in": some}})
         return len(old)
-
-    async def _ends_by_id(self, plays: Iterable[Raw]) -> list[Raw]:
-        keys: set[str] = set()
-        for play in plays:
-            at = play["timestamp"].timestamp()
-            keys |= _keys(play["trackId"], play["playId"], at - END_EARLY_SECONDS, at + END_LATE_SECONDS)
-        found = [d for some in chunks(keys) for d in await self._plays.find({"play": {"$in": some}}).to_list(None)]
-        return [event for event in found if event["type"] == "playEnd"]
 
     async def _read(self, name: str, query: Document, limit: int) -> list[Document]:
         """All of each event: the embedded database takes longer to leave fields out than to send them."""

@@ -17,11 +17,13 @@ from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STAT
 from backend_api.engagement.intents import Intents
 from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Slot, Step, Stretch
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import Figures, Piece, Raw, Sums, count
+from backend_api.engagement.recounting import NEAR_END_SECONDS
+from backend_api.engagement.rollups import END_EARLY_SECONDS, Ends, Figures, Piece, Raw, Sums, count
 from backend_api.engagement.stats import Stats
 from backend_api.engagement.tracks import Tracks
 
 FEW_TRACKS = 2
+FEW_PLAYS = 1_000
 MANY_EVENTS = 4_000
 
 
@@ -136,14 +138,25 @@ class Reader:
         if (await self._stats.hour(subject.family, subject.id, slot)).is_empty:
             return ()
         events = await self._events(subject, slot, stretch)
-        ends = await self._raw.ends_of(events, stretch.start_at, stretch.end_at)
+        ends = await self._ends(events, stretch)
         if subject.family is TRACK_STATS:
-            return [Piece(stretch.start_at, count(events, ends))]
+            return [Piece(stretch.start_at, count(events, ends.of))]
         by_track: dict[str, list[Raw]] = defaultdict(list)
         for event in events:
             by_track[event["trackId"]].append(event)
-        parts = [count(of, ends).of_track(track) for track, of in by_track.items()]
+        parts = [count(of, ends.of).of_track(track) for track, of in by_track.items()]
         return [Piece(stretch.start_at, Figures.merged(parts))]
+
+    async def _ends(self, events: Sequence[Raw], stretch: Stretch) -> Ends:
+        """Of few plays the ends are looked up; of many those are read that came soon, and the others looked up."""
+        plays = [event for event in events if event["type"] == "play"]
+        if len(plays) <= FEW_PLAYS:
+            return Ends(await self._raw.ends_by_id(plays))
+        start_at, end_at = stretch.start_at - END_EARLY_SECONDS, stretch.end_at + NEAR_END_SECONDS
+        tracks = {play["trackId"] for play in plays}
+        ends = [end for track in tracks for end in await self._raw.ends_between(track, start_at, end_at)]
+        near = Ends(ends)
+        return Ends([*ends, *await self._raw.ends_by_id(play for play in plays if near.of_visit(play) is None)])
 
     async def _events(self, subject: Subject, slot: Slot, stretch: Stretch) -> list[Raw]:
         """Of many tracks all at once, by time alone, unless too much else has happened in that hour."""

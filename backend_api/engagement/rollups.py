@@ -5,8 +5,8 @@ completion in hundredths of a per cent. Averages are kept as sum and number, peo
 """
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
 from typing import Any, NamedTuple, Self
 
@@ -101,36 +101,55 @@ class Piece(NamedTuple):
     figures: Figures
 
 
+EndOf = Callable[[Raw], Raw | None]
+"""The end of a play; None where nothing is known of it, or where the play has no id to be known by."""
+
+
 class Ends:
     """Which end belongs to a play: of the same visit, if there is one, the earliest that lies near enough."""
 
-    def __init__(self, ends: Iterable[Raw]) -> None:
-        self._ends: dict[tuple[str, ...], list[tuple[float, str, Raw]]] = defaultdict(list)
-        for end in ends:
-            if end.get("uncounted") is None:
-                entry = end["timestamp"].timestamp(), end["_id"], end
-                self._ends[end["trackId"], end["playId"]].append(entry)
-                self._ends[end["trackId"], end["playId"], end["sessionId"]].append(entry)
-        for entries in self._ends.values():
-            entries.sort(key=lambda entry: entry[:2])
+    def __init__(self, ends: Iterable[Raw] = ()) -> None:
+        self._ends: dict[tuple[str | None, ...], list[tuple[float, str, Raw]]] = defaultdict(list)
+        self._added: deque[tuple[float, tuple[str, ...]]] = deque()
+        self.add(ends)
+
+    def add(self, ends: Iterable[Raw]) -> None:
+        """More of them, later ones than before."""
+        fresh = [(end["timestamp"].timestamp(), end["_id"], end) for end in ends if end.get("uncounted") is None]
+        for entry in sorted(fresh, key=_when):
+            at, _, end = entry
+            for key in ((end["trackId"], end["playId"]), (end["trackId"], end["playId"], end["sessionId"])):
+                self._ends[key].append(entry)
+                self._added.append((at, key))
+
+    def forget_before(self, at: float) -> None:
+        """Those before a time are needed no longer."""
+        while self._added and self._added[0][0] < at:
+            key = self._added.popleft()[1]
+            del self._ends[key][0]
+            if not self._ends[key]:
+                del self._ends[key]
 
     def of(self, play: Raw) -> Raw | None:
-        """None where nothing is known of it, or where the play has no id to be known by."""
-        if not self._ends or (play_id := play.get("playId")) is None:
-            return None
-        keys = (play["trackId"], play_id, play["sessionId"]), (play["trackId"], play_id)
-        at = play["timestamp"].timestamp()
-        return next((end for key in keys if key in self._ends and (end := _nearest(self._ends[key], at))), None)
+        return self.of_visit(play) or self._of(play, (play["trackId"], play.get("playId")))
+
+    def of_visit(self, play: Raw) -> Raw | None:
+        """Only of the same visit."""
+        return self._of(play, (play["trackId"], play.get("playId"), play["sessionId"]))
+
+    def _of(self, play: Raw, key: tuple[str | None, ...]) -> Raw | None:
+        entries = self._ends.get(key)
+        return None if entries is None else _nearest(entries, play["timestamp"].timestamp())
 
 
-def count(events: Iterable[Raw], ends: Ends) -> Figures:
-    """The figures of raw events other than ends; `ends` may be those of other plays, too."""
+def count(events: Iterable[Raw], end_of: EndOf) -> Figures:
+    """The figures of raw events other than ends."""
     counted = [event for event in events if event.get("uncounted") is None]
     plays = [event for event in counted if event["type"] == "play"]
     shares = [event for event in counted if event["type"] == "share"]
     kinds = Counter(event.get("action", event["type"]) for event in counted)
     return Figures(
-        _play_sums(plays, ends)._replace(
+        _play_sums(plays, end_of)._replace(
             plays=len(plays),
             likes=kinds["like"],
             unlikes=kinds["unlike"],
@@ -188,15 +207,19 @@ def _added(breakdowns: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
+def _when(entry: tuple[float, str, Raw]) -> tuple[float, str]:
+    return entry[:2]
+
+
 def _nearest(ends: Sequence[tuple[float, str, Raw]], at: float) -> Raw | None:
     place = bisect_left(ends, (at - END_EARLY_SECONDS,), key=lambda entry: entry[:1])
     return ends[place][2] if place < len(ends) and ends[place][0] <= at + END_LATE_SECONDS else None
 
 
-def _play_sums(plays: Iterable[Raw], ends: Ends) -> Sums:
+def _play_sums(plays: Iterable[Raw], end_of: EndOf) -> Sums:
     ended = duration_ms = completions = completion_parts = skipped = replayed = 0
     for play in plays:
-        end = ends.of(play) or play
+        end = end_of(play) or play
         replayed += bool(play.get("replayed") or end.get("replayed"))
         if (duration := end.get("duration")) is not None:
             ended += 1

@@ -1,16 +1,20 @@
-"""Reads and writes the figures of hours, days, weeks, months and years. Everything here is replaced, never added to."""
+"""Reads and writes the figures of hours, days, weeks, months and years. Everything here is replaced, never added to.
+
+What a newer round of the job has written stays as it is (see `runs`).
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from pymongo import DeleteOne, ReplaceOne, UpdateOne
+from pymongo import ReplaceOne, UpdateOne
 
 from backend_api.contract.wire import at as time_of
-from backend_api.db import Document, Mongo
+from backend_api.db import Document, Mongo, upsert_unless_refused
 from backend_api.engagement.documents import TRACK_STATS, Family, hour_key, stats_document, stats_id
 from backend_api.engagement.periods import Calendar, Period, Slot
 from backend_api.engagement.raw import chunks
 from backend_api.engagement.rollups import Figures, Piece, from_document, to_document
+from backend_api.engagement.runs import empty, not_newer
 
 Hours = dict[int, Figures]
 """The figures of a day by its hours; an hour without events is missing."""
@@ -23,11 +27,11 @@ class Stats:
         self._mongo = mongo
         self._calendar = calendar
 
-    async def save_hours(self, family: Family, subject: str, days: Mapping[date, Hours]) -> None:
+    async def save_hours(self, family: Family, subject: str, days: Mapping[date, Hours], run: int) -> None:
         """Replaces these hours and no others; one that is empty goes."""
-        updates = [self._hours_update(family, subject, day, hours) for day, hours in days.items() if hours]
+        updates = [self._hours_update(family, subject, day, hours, run) for day, hours in days.items() if hours]
         if updates:
-            await self._mongo[family.hours].bulk_write(updates, ordered=False)
+            await upsert_unless_refused(self._mongo[family.hours], updates)
 
     async def hours(self, family: Family, subject: str, first: date, last: date) -> dict[date, Hours]:
         """The hours of the days from `first` to `last`, both of them."""
@@ -55,17 +59,18 @@ class Stats:
         return {document["trackId"]: _hours(document) for document in documents}
 
     async def save(
-        self, family: Family, period: Period, subject: str, figures: Mapping[date, Figures], now: float
+        self, family: Family, period: Period, subject: str, figures: Mapping[date, Figures], run: int, now: float
     ) -> None:
         """Replaces the figures of periods, by their first days; a period without events has none."""
         for some in chunks(figures.items()):
-            changes: list[ReplaceOne[Document] | DeleteOne] = []
+            changes: list[ReplaceOne[Document]] = []
             for first, found in some:
-                key = {"_id": stats_id(subject, first)}
+                key = stats_id(subject, first)
                 start_at = self._calendar.start_of(first)
-                document = stats_document(family, subject, first, start_at, found, now)
-                changes.append(DeleteOne(key) if found.is_empty else ReplaceOne(key, document, upsert=True))
-            await self._mongo[family.periods[period]].bulk_write(changes, ordered=False)
+                kept = stats_document(family, subject, first, start_at, found, run, now)
+                document = empty(key, run) if found.is_empty else kept
+                changes.append(ReplaceOne({"_id": key} | not_newer(run), document, upsert=not found.is_empty))
+            await upsert_unless_refused(self._mongo[family.periods[period]], changes)
 
     async def pieces(
         self, family: Family, period: Period, subject: str, start_at: float, end_at: float, *, sums_only: bool = False
@@ -88,13 +93,13 @@ class Stats:
     def _start(self, day: date) -> object:
         return time_of(self._calendar.start_of(day))
 
-    def _hours_update(self, family: Family, subject: str, day: date, hours: Hours) -> UpdateOne:
+    def _hours_update(self, family: Family, subject: str, day: date, hours: Hours, run: int) -> UpdateOne:
         kept = {f"hours.{hour_key(hour)}": to_document(f) for hour, f in hours.items() if not f.is_empty}
         gone = {f"hours.{hour_key(hour)}": "" for hour, f in hours.items() if f.is_empty}
-        update: Document = {"$set": {family.key: subject, "periodStart": self._start(day), **kept}}
+        update: Document = {"$set": {family.key: subject, "periodStart": self._start(day), "run": run, **kept}}
         if gone:
             update["$unset"] = gone
-        return UpdateOne({"_id": stats_id(subject, day)}, update, upsert=bool(kept))
+        return UpdateOne({"_id": stats_id(subject, day)} | not_newer(run), update, upsert=bool(kept))
 
 
 def _hours(document: Document) -> Hours:

@@ -69,9 +69,11 @@ class Tracks:
         wanted, ids, mark = [day_bucket(day) for day in days], list(tracks), token_hex(8)
         for first in range(0, len(wanted), DAYS_PER_UPDATE):
             opened: Document = {}
+            since: Document = {"dirty": now}
             for day in wanted[first : first + DAYS_PER_UPDATE]:
-                opened |= {f"open.{day}.m": mark, f"open.{day}.all": True, f"open.{day}.at": now}
-            change = {"$set": opened, "$min": {"dirty": now}}
+                opened |= {f"open.{day}.m": mark, f"open.{day}.all": True}
+                since[f"open.{day}.at"] = now
+            change = {"$set": opened, "$min": since}
             for some in chunks(ids):
                 updates = [UpdateOne({"_id": track}, change) for track in some]
                 await self._collection.bulk_write(updates, ordered=False)

@@ -14,8 +14,8 @@ from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.likes import TrackLikes, opinion_in
 from backend_api.engagement.periods import HOUR_SECONDS, Slot, next_day
 from backend_api.engagement.raw import RawEvents
+from backend_api.engagement.recounting import Recounter
 from backend_api.engagement.retention import Retention
-from backend_api.engagement.rolling import Roller
 from backend_api.engagement.rollups import Sums
 from backend_api.engagement.tracks import Tracks
 from backend_api.service.errors import Conflict, FieldError, NotFound, Unprocessable
@@ -31,7 +31,7 @@ class Upkeep:
     def __init__(
         self,
         mongo: Mongo,
-        roller: Roller,
+        recounter: Recounter,
         foundations: Foundations,
         retention: Retention,
         now: Callable[[], float],
@@ -40,7 +40,7 @@ class Upkeep:
     ) -> None:
         self._tracks, self._raw, self._likes = Tracks(mongo), RawEvents(mongo), TrackLikes(mongo)
         self._catalogue = Catalogue(mongo)
-        self._roller, self._foundations = roller, foundations
+        self._recounter, self._foundations = recounter, foundations
         self._retention = retention
         self._now = now
         self._purges = purges
@@ -59,7 +59,7 @@ class Upkeep:
         first = self._retention.first_recountable_day(self._now())
         older = await self._tracks.totals_before(track, first)
         slots = self._slots_from(first)
-        hours = await self._roller.recount(track, slots)
+        hours = await self._recounter.hours(track, slots)
         sums = dict(zip(COUNTED, older, strict=True))
         for parts in hours.values():
             for name, number in zip(COUNTED, day_totals(Sums.total(part.sums for part in parts)), strict=True):

@@ -8,6 +8,7 @@ from backend_api.contract.rooms import RoomId
 from backend_api.contract.sessions import PersonId
 from backend_api.contract.wire import Timestamp, Wire, at
 from backend_api.sessions.ranges import RangeQuery
+from backend_api.study.calls import LONGEST_SECONDS
 from backend_api.study.rows import Row
 
 CallId = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{1,64}:)?[A-Za-z0-9_.~-]{1,128}$")]
@@ -24,7 +25,7 @@ class TrackBody(Wire):
 
 
 class Tracked(Wire):
-    """The session as it stands after that."""
+    """The session as it stands after that. A socket that shows the token of a start goes on with the session."""
 
     id: str
     status: Literal["active", "completed"]
@@ -33,6 +34,7 @@ class Tracked(Wire):
     duration: int | None = None
     duration_seconds: int | None = None
     duration_source: Source | None = None
+    session_token: str | None = None
 
 
 class Sources(Wire):
@@ -148,9 +150,9 @@ class ActiveCalls(Wire):
 
 
 class Correction(Wire):
-    """How long it really was, and why that is said."""
+    """How long it really was, and why that is said; no session is longer than a day."""
 
-    duration_seconds: Annotated[int, Field(ge=0, le=86_400)]
+    duration_seconds: Annotated[int, Field(ge=0, le=LONGEST_SECONDS)]
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 
 
@@ -160,9 +162,9 @@ class Received(Wire):
     status: Literal["stored", "duplicate", "ignored"]
 
 
-def tracked(row: Row) -> Tracked:
+def tracked(row: Row, session_token: str | None = None) -> Tracked:
     if row.left_at is None:
-        return Tracked(id=row.id, status="active", joined_at=at(row.joined_at))
+        return Tracked(id=row.id, status="active", joined_at=at(row.joined_at), session_token=session_token)
     return Tracked(
         id=row.id,
         status="completed",

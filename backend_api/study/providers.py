@@ -4,7 +4,8 @@ Stream: https://getstream.io/video/docs/api/ (call, participant sessions). Every
 """
 
 import time
-from typing import Annotated, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -16,12 +17,16 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from backend_api.contract.wire import Lenient
 from backend_api.service.fetching import whole_body
-from backend_api.study.calls import Facts, Joined, Left
+from backend_api.study.calls import UNNAMED, Facts, Joined, Left
 from backend_api.study.webhook import Keys
 
 TIMEOUT_SECONDS = 4.0
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 TOKEN_SECONDS = 300
+PER_PAGE = 100
+MAX_PAGES = 50
+EARLIER_SESSIONS = 3
+"""So many of a call's earlier sessions are asked about beside the latest one."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,17 +41,27 @@ class ProviderAwayError(ProviderError):
     """It could not be reached, or serves nobody for now: that is not about the call that was asked about."""
 
 
-class CallProvider(Protocol):
-    """Everything the provider knows of a call; None for one it does not know. ProviderError when it cannot be had."""
+class Answer(NamedTuple):
+    """What the provider knows of one session of a call."""
 
-    async def call(self, call_id: str) -> Facts | None: ...
+    session: str
+    facts: Facts
+
+
+class CallProvider(Protocol):
+    """What the provider knows of a call's latest session, and of the earlier ones that are asked for by their ids.
+
+    Nothing of a call that it does not know. ProviderError when it cannot be had.
+    """
+
+    async def call(self, call_id: str, earlier: Iterable[str] = ()) -> list[Answer]: ...
 
 
 class NoProvider:
     """Where none is configured: knows no call."""
 
-    async def call(self, call_id: str) -> Facts | None:
-        return None
+    async def call(self, call_id: str, earlier: Iterable[str] = ()) -> list[Answer]:
+        return []
 
 
 class _User(Lenient):
@@ -89,9 +104,7 @@ class _Session(Lenient):
             opened=frozenset() if self.started_at is None else frozenset({self.started_at.timestamp()}),
             closed=frozenset() if self.ended_at is None else frozenset({self.ended_at.timestamp()}),
         )
-        for participant in self.participants:
-            found = found.merge(participant.facts())
-        return found
+        return found.merge(*(participant.facts() for participant in self.participants))
 
 
 class _Call(Lenient):
@@ -104,6 +117,7 @@ class _CallAnswer(Lenient):
 
 class _ParticipantsAnswer(Lenient):
     participants_sessions: Annotated[tuple[_Participant, ...], Field(alias="participants_sessions")] = ()
+    next: str | None = None
 
 
 class StreamProvider:
@@ -112,30 +126,53 @@ class StreamProvider:
     def __init__(self, keys: Keys, base_url: str, call_type: str) -> None:
         self._keys, self._base_url, self._call_type = keys, base_url, call_type
 
-    async def call(self, call_id: str) -> Facts | None:
+    async def call(self, call_id: str, earlier: Iterable[str] = ()) -> list[Answer]:
         kind, _, name = call_id.rpartition(":")
         path = f"/api/v2/video/call/{quote(kind or self._call_type, safe='')}/{quote(name, safe='')}"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session:
-            answer = await self._get(session, path)
+            answer = await self._get(session, path, {})
             if answer is None:
-                return None
-            known = _read(_CallAnswer, answer).call.session
-            if known is None:
-                return Facts()
-            listed = await self._get(session, f"{path}/session/{quote(known.id, safe='')}/participant_sessions")
-        facts = known.facts()
-        for participant in _read(_ParticipantsAnswer, listed).participants_sessions if listed else ():
-            facts = facts.merge(participant.facts())
-        return facts
+                return []
+            latest = _read(_CallAnswer, answer).call.session
+            found: list[Answer] = []
+            if latest is not None:
+                listed = await self._participants(session, path, latest.id)
+                found.append(Answer(latest.id, latest.facts().merge(listed)))
+            asked = [one for one in earlier if not one.startswith(UNNAMED) and (latest is None or one != latest.id)]
+            for session_id in asked[-EARLIER_SESSIONS:]:
+                found += await self._earlier(session, path, session_id)
+            return found
 
-    async def _get(self, session: aiohttp.ClientSession, path: str) -> bytes | None:
+    async def _earlier(self, session: aiohttp.ClientSession, path: str, session_id: str) -> list[Answer]:
+        """What is told of an earlier session, if anything: the latest one's answer must not be lost with it."""
+        try:
+            return [Answer(session_id, await self._participants(session, path, session_id))]
+        except ProviderAwayError:
+            raise
+        except ProviderError as error:
+            log.warning("provider_gave_no_answer", path=path, session=session_id, reason=str(error))
+            return []
+
+    async def _participants(self, session: aiohttp.ClientSession, path: str, session_id: str) -> Facts:
+        """Everybody who was in a session of the call. ProviderError where there are more than are ever asked for."""
+        facts, asked = Facts(), {"limit": str(PER_PAGE)}
+        for _ in range(MAX_PAGES):
+            body = await self._get(session, f"{path}/session/{quote(session_id, safe='')}/participant_sessions", asked)
+            page = _ParticipantsAnswer() if body is None else _read(_ParticipantsAnswer, body)
+            facts = facts.merge(*(participant.facts() for participant in page.participants_sessions))
+            if not page.next:
+                return facts
+            asked = {"limit": str(PER_PAGE), "next": page.next}
+        raise ProviderError("Stream lists participants without end")
+
+    async def _get(self, session: aiohttp.ClientSession, path: str, asked: dict[str, str]) -> bytes | None:
         """The body of an answer; None for 404."""
         started = time.perf_counter()
         status: int | str = "unreachable"
         try:
             async with session.get(
                 self._base_url + path,
-                params={"api_key": self._keys.api_key},
+                params={"api_key": self._keys.api_key, **asked},
                 headers={"Authorization": self._token(), "stream-auth-type": "jwt"},
                 allow_redirects=False,
             ) as response:

@@ -11,6 +11,7 @@ from backend_api.service.routes import RouteTable
 from backend_api.sessions.pace import CallPace
 from backend_api.sessions.statistics import WholeSpan, split_days, total
 from backend_api.study import lists
+from backend_api.study.calls import LONGEST_SECONDS
 from backend_api.study.intake import WebhookIntake
 from backend_api.study.messages import (
     ActiveCall,
@@ -33,14 +34,15 @@ from backend_api.study.messages import (
     shown,
     tracked,
 )
-from backend_api.study.rows import LONGEST_SECONDS, Manual, Row, call_spans, hours_by_day, is_on, within
+from backend_api.study.reading import StudyReading
+from backend_api.study.rows import Manual, Row, call_spans, hours_by_day, is_on, taking_part, within
 from backend_api.study.tracking import StudyTracking
 from backend_api.study.webhook import MAX_BODY_BYTES, Headers
 
 table = RouteTable("study")
 
-_CALL_SECONDS = 400 * 86_400.0
-"""How far back a call is looked at."""
+_CALL_SECONDS = (7 * 86_400.0, 400 * 86_400.0)
+"""How far back a call is looked at; further only where it was not held, or not with the caller."""
 
 
 @table.post(
@@ -54,7 +56,7 @@ async def track(
     pace.check(caller, address, now)
     _check_self(caller, body.user_id, admins=False)
     if body.action == "start":
-        return tracked(await tracking.start(body.user_id, body.call_id))
+        return tracked(*await tracking.start(body.user_id, body.call_id))
     reason: Reason = "disconnect" if body.reason == "pageClose" else "stop"
     return tracked(await tracking.end(body.user_id, body.call_id, reason))
 
@@ -78,54 +80,60 @@ async def webhook(*, body: bytes, request: web.Request, intake: WebhookIntake) -
 
 
 @table.get("/api/study-sessions", allow=(user, internal("read")), summary="Study sessions of a user or of a call")
-async def list_sessions(*, query: SessionsQuery, caller: Caller, now: float, tracking: StudyTracking) -> StudySessions:
-    shown, cursor = lists.page(await _found(query, caller, now, tracking), query.limit, query.cursor)
-    return StudySessions(sessions=await _with_calls(shown, tracking, now), next_cursor=cursor)
+async def list_sessions(*, query: SessionsQuery, caller: Caller, now: float, reading: StudyReading) -> StudySessions:
+    shown, cursor = lists.page(await _found(query, caller, now, reading), query.limit, query.cursor)
+    return StudySessions(sessions=await _with_calls(shown, reading, now), next_cursor=cursor)
 
 
 @table.get("/api/study-sessions.csv", allow=(user, internal("read")), summary="The same as a table")
-async def sessions_table(*, query: SessionsTableQuery, caller: Caller, now: float, tracking: StudyTracking) -> Csv:
-    found = await _found(query, caller, now, tracking)
-    return lists.table(await _with_calls(found, tracking, now))
+async def sessions_table(*, query: SessionsTableQuery, caller: Caller, now: float, reading: StudyReading) -> Csv:
+    found = await _found(query, caller, now, reading)
+    return lists.table(await _with_calls(found, reading, now))
 
 
-async def _found(query: SessionsTableQuery, caller: Caller, now: float, tracking: StudyTracking) -> list[Row]:
-    asked = query.range(now, tracking.zone)
+async def _found(query: SessionsTableQuery, caller: Caller, now: float, reading: StudyReading) -> list[Row]:
+    asked = query.range(now, reading.zone)
     user_id = query.user_id if _sees_all(caller) else _whose(caller, query.user_id)
     if user_id is not None:
-        found = await tracking.of_user(user_id, asked.start_at, asked.end_at)
+        found = await reading.of_user(user_id, asked.start_at, asked.end_at)
     elif query.call_id is not None:
-        found, _ = await tracking.of_call(query.call_id, asked.start_at, asked.end_at)
+        found, _ = await reading.of_call(query.call_id, asked.start_at, asked.end_at)
     else:
         raise Unprocessable("Whose sessions?", errors=[FieldError("#/userId", "give userId or callId")])
     if query.call_id is not None:
-        found = [row for row in found if row.call_id == tracking.short(query.call_id)]
+        found = [row for row in found if row.call_id == reading.short(query.call_id)]
     return found
 
 
 @table.patch("/api/study-sessions/{id}", allow=(internal("sessions"), admin), summary="Correct how long a session was")
 async def correct(
-    *, path: SessionPath, body: Correction, caller: Caller, now: float, tracking: StudyTracking
+    *,
+    path: SessionPath,
+    body: Correction,
+    caller: Caller,
+    now: float,
+    tracking: StudyTracking,
+    reading: StudyReading,
 ) -> StudySession:
     by = caller.claims.sub if isinstance(caller, User) else caller.key_id if isinstance(caller, Internal) else ""
     row = await tracking.correct(path.id, Manual(body.duration_seconds, body.reason, by, now))
-    (session,) = await _with_calls([row], tracking, now)
+    (session,) = await _with_calls([row], reading, now)
     return session
 
 
 @table.get("/api/study-sessions/daily", allow=(user, internal("read")), summary="Hours per day")
-async def daily(*, query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> Days:
-    return Days(days=await _days(query, caller, now, tracking))
+async def daily(*, query: DailyQuery, caller: Caller, now: float, reading: StudyReading) -> Days:
+    return Days(days=await _days(query, caller, now, reading))
 
 
 @table.get("/api/study-sessions/daily.csv", allow=(user, internal("read")), summary="The same as a table")
-async def daily_table(*, query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> Csv:
-    return lists.day_table(await _days(query, caller, now, tracking))
+async def daily_table(*, query: DailyQuery, caller: Caller, now: float, reading: StudyReading) -> Csv:
+    return lists.day_table(await _days(query, caller, now, reading))
 
 
-async def _days(query: DailyQuery, caller: Caller, now: float, tracking: StudyTracking) -> list[Day]:
-    asked = query.range(now, tracking.zone)
-    found = await tracking.of_user(_whose(caller, query.user_id), asked.start_at, asked.end_at)
+async def _days(query: DailyQuery, caller: Caller, now: float, reading: StudyReading) -> list[Day]:
+    asked = query.range(now, reading.zone)
+    found = await reading.of_user(_whose(caller, query.user_id), asked.start_at, asked.end_at)
     by_day = hours_by_day(found, asked.start_at, asked.end_at, asked.zone)
     sessions = [{date for date, _ in split_days(row.pieces, asked.zone)} for row in found]
     return [
@@ -144,16 +152,21 @@ async def _days(query: DailyQuery, caller: Caller, now: float, tracking: StudyTr
     allow=(user, internal("read")),
     summary="A call, the last time it was held, and who is or was in it",
 )
-async def read_call(*, path: CallPath, caller: Caller, now: float, tracking: StudyTracking) -> CallInfo:
-    found, facts = await tracking.of_call(path.call_id, now - _CALL_SECONDS, now + 1)
-    if not _sees_all(caller) and not any(row.user_id == _whose(caller, None) for row in found):
+async def read_call(*, path: CallPath, caller: Caller, now: float, reading: StudyReading) -> CallInfo:
+    for seconds in _CALL_SECONDS:
+        known, told = await reading.of_call(path.call_id, now - seconds, now + 1)
+        spans = call_spans(told.spans, known, now)
+        found = taking_part(known, told.spans, now)
+        may_look = _sees_all(caller) or any(row.user_id == _whose(caller, None) for row in found)
+        if may_look and spans:
+            break
+    if not may_look:
         raise Forbidden("Only who was in the call may look at it.")
-    spans = call_spans(facts, found, now)
     latest = spans[-1:]
     present = [row for row in found if within(row, latest, now) or row.left_at is None]
-    is_active = is_on(facts, present, now)
+    is_active = is_on(told.spans, present)
     return CallInfo(
-        call_id=tracking.short(path.call_id),
+        call_id=reading.short(path.call_id),
         active=is_active,
         started_at=at(latest[0][0]) if latest else None,
         ended_at=at(latest[0][1]) if latest and not is_active else None,
@@ -163,8 +176,8 @@ async def read_call(*, path: CallPath, caller: Caller, now: float, tracking: Stu
 
 
 @table.get("/api/study-sessions/active-calls", allow=(user, internal("read")), summary="The calls a user is in now")
-async def active_calls(*, query: UserQuery, caller: Caller, now: float, tracking: StudyTracking) -> ActiveCalls:
-    found = await tracking.of_user(_whose(caller, query.user_id), now, now + 1)
+async def active_calls(*, query: UserQuery, caller: Caller, now: float, reading: StudyReading) -> ActiveCalls:
+    found = await reading.of_user(_whose(caller, query.user_id), now, now + 1)
     active = [row for row in found if row.left_at is None]
     return ActiveCalls(
         calls=[
@@ -176,14 +189,22 @@ async def active_calls(*, query: UserQuery, caller: Caller, now: float, tracking
     )
 
 
-async def _with_calls(found: list[Row], tracking: StudyTracking, now: float) -> list[StudySession]:
-    """Each session with the duration of the call it was part of, the same for everybody in it."""
+async def _with_calls(found: list[Row], reading: StudyReading, now: float) -> list[StudySession]:
+    """Each session with the duration of the call it was part of, the same for everybody in it.
+
+    Where the provider lists who was in the call, nobody else learns how long it was.
+    """
     spans: dict[str, list[WholeSpan]] = {}
+    users: dict[str, frozenset[str]] = {}
     for call_id in {row.call_id for row in found}:
-        facts = await tracking.facts(call_id)
-        everybody = [] if facts.opened else (await tracking.of_call(call_id, *_around(found, call_id, now)))[0]
-        spans[call_id] = call_spans(facts, everybody, now)
-    return [shown(row, total(within(row, spans[row.call_id], now))) for row in found]
+        around = _around(found, call_id, now)
+        told = await reading.told(call_id, around[0])
+        everybody = [] if told.spans else (await reading.of_call(call_id, *around))[0]
+        spans[call_id], users[call_id] = call_spans(told.spans, everybody, now), told.users
+    return [
+        shown(row, total(within(row, spans[row.call_id], now)) if row.is_told or not users[row.call_id] else None)
+        for row in found
+    ]
 
 
 def _around(found: list[Row], call_id: str, now: float) -> tuple[float, float]:

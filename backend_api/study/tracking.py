@@ -1,21 +1,23 @@
-"""A user's stays in calls: started and ended over HTTP or by sockets, read together with what the provider knows."""
+"""A user's stays in calls: started and ended over HTTP or by sockets, corrected by admins."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from secrets import token_urlsafe
-from zoneinfo import ZoneInfo
 
 import structlog
 
+from backend_api.contract.session_tokens import SessionClaims, issue
 from backend_api.contract.sessions import TIMINGS, Reason
 from backend_api.service.errors import Conflict, NotFound, TooManyRequests
 from backend_api.sessions import beats
-from backend_api.sessions.documents import Record, session_of, verdict_of
+from backend_api.sessions.documents import Record
 from backend_api.sessions.lifecycle import HTTP_NODE, Session
 from backend_api.sessions.store import SessionStore
-from backend_api.study.calls import Expected, Facts, stays
-from backend_api.study.providers import CallProvider, ProviderError
-from backend_api.study.rows import LONGEST_SECONDS, Manual, Measured, Row, id_of_stay, rows
+from backend_api.study.calls import LONGEST_SECONDS, Expected, Facts
+from backend_api.study.hearing import Hearing
+from backend_api.study.providers import ProviderError
+from backend_api.study.reading import StudyReading
+from backend_api.study.rows import Manual, Row
 from backend_api.study.store import StudyStore
 
 CALLS_AT_ONCE = 20
@@ -27,170 +29,99 @@ log = structlog.get_logger(__name__)
 
 
 class StudyTracking:
-    """Sessions of the kind `study`. A call's short id is the one without the default type."""
+    """Sessions of the kind `study`. `secrets` sign the tokens by which sockets go on with them."""
 
     def __init__(
         self,
         sessions: SessionStore,
-        study: StudyStore,
-        provider: CallProvider,
-        call_type: str,
-        zone: ZoneInfo,
+        store: StudyStore,
+        hearing: Hearing,
+        reading: StudyReading,
+        secrets: Sequence[bytes],
         now: Callable[[], float],
     ) -> None:
-        self._sessions, self._study, self._provider = sessions, study, provider
-        self._prefix, self.zone, self._now = f"{call_type}:", zone, now
+        self._sessions, self._store, self._hearing, self._reading = sessions, store, hearing, reading
+        self._secrets, self._now = secrets, now
 
-    def short(self, call_id: str) -> str:
-        return call_id.removeprefix(self._prefix)
+    async def start(self, user_id: str, said_call_id: str) -> tuple[Row, str]:
+        """The user's active session in this call, else a new one; and its token.
 
-    async def start(self, user_id: str, call_id: str) -> Row:
-        """The user's active session in this call, else a new one. TooManyRequests for too many calls at once."""
-        call_id, now = self.short(call_id), self._now()
-        active = await self._active_in(user_id, call_id)
+        TooManyRequests for too many calls at once.
+        """
+        call_id, now = self._reading.short(said_call_id), self._now()
+        recent = await self._reading.recent(user_id, call_id)
+        active = next((record for record in recent if record.verdict.status == "active"), None)
         if active is None:
             await self._check_share(user_id)
-            session = beats.started(token_urlsafe(16), "study", {"user": user_id, "call": call_id}, now)
+            next_id = _id_of_next(user_id, call_id, recent[0].session.id if recent else None, now)
+            session = beats.started(next_id, "study", {"user": user_id, "call": call_id}, now)
         else:
             session = beats.beaten(active.session, now)
         (record,) = await self._sessions.merge([session])
-        await self._study.expect(call_id, _expected(record, user_id), now)
-        return await self._row(record, call_id)
+        await self._hearing.expect(call_id, _expected(record, user_id))
+        claims = SessionClaims("study", record.session.id, record.session.started_at, f"u:{user_id}", (said_call_id,))
+        return await self._reading.row(record), issue(self._secrets[0], claims)
 
-    async def end(self, user_id: str, call_id: str, reason: Reason) -> Row:
+    async def end(self, user_id: str, said_call_id: str, reason: Reason) -> Row:
         """The session is over now; the provider's measure counts where it has one. NotFound where none was begun.
 
         `disconnect`: its page closed, and may be back within the grace.
         """
-        call_id = self.short(call_id)
-        record = await self._active_in(user_id, call_id)
-        if record is None:
-            record = await self._latest_in(user_id, call_id)
+        call_id = self._reading.short(said_call_id)
+        recent = await self._reading.recent(user_id, call_id)
+        if not recent:
+            raise NotFound("No session of this user in this call has begun.")
+        # Also one that was silent for so long that it was taken for over: over HTTP alone nobody beats.
+        record = next((record for record in recent if record.verdict.status == "active"), recent[0])
         if record.verdict.status != "completed":
             (record,) = await self._sessions.merge([_ended(record.session, self._now(), reason)])
         try:
-            await self.learn(call_id)
+            await self._hearing.learn(call_id)
         except ProviderError as error:
             log.warning("provider_fallback", call=call_id, reason=str(error))
-        return await self._row(record, call_id)
+        return await self._reading.row(record)
 
     async def learn(self, call_id: str) -> None:
         """Asks the provider what it knows of a call. ProviderError where it gives no answer."""
-        facts = await self._provider.call(call_id)
-        await self._study.add(call_id, facts or Facts(), self._now(), asked=True)
+        await self._hearing.learn(call_id)
+
+    async def heard(self, call_id: str, session: str, facts: Facts) -> None:
+        """The provider told something about one session of a call."""
+        await self._hearing.heard(self._reading.short(call_id), session, facts)
 
     async def sockets_told(self, record: Record) -> None:
         """For `SessionStore.on_ended`: the provider is to be asked about the call of a session that is over."""
         call_id, user_id = record.session.fact("call"), record.session.fact("user")
         if call_id is not None and user_id is not None:
-            await self._study.expect(self.short(call_id), _expected(record, user_id), self._now())
-
-    async def facts(self, call_id: str) -> Facts:
-        """What the provider said about a call."""
-        return await self._study.call(self.short(call_id))
-
-    async def of_user(self, user_id: str, start_at: float, end_at: float) -> list[Row]:
-        """A user's sessions that lie in the range, at least in part."""
-        early, now = start_at - LONGEST_SECONDS, self._now()
-        measured = await self._measured("user", user_id, early, end_at)
-        known = {call.call_id: _only(call.facts, user_id) for call in await self._study.calls_of(user_id, early)}
-        found = await self._rows(measured, known)
-        return [row for row in found if row.joined_at < end_at and row.until(now) >= start_at]
-
-    async def of_call(self, call_id: str, start_at: float, end_at: float) -> tuple[list[Row], Facts]:
-        """Everybody's sessions in a call, and the provider's facts about it."""
-        short, early = self.short(call_id), start_at - LONGEST_SECONDS
-        measured: list[Measured] = []
-        for form in {short, short if ":" in short else self._prefix + short}:
-            measured += await self._measured("call", form, early, end_at)
-        facts = await self._study.call(short)
-        found = await self._rows(measured, {short: facts})
-        return [row for row in found if row.joined_at < end_at and row.until(self._now()) >= start_at], facts
+            await self._hearing.expect(self._reading.short(call_id), _expected(record, user_id))
 
     async def correct(self, session_id: str, manual: Manual) -> Row:
         """A session of ours, or one that only the provider knows. NotFound for any other.
 
         Conflict while it is on, or where it would reach into the future.
         """
+        row = await self._find(session_id)
+        if row.left_at is None:
+            raise Conflict("Only a session that is over can be corrected.")
+        if row.joined_at + manual.seconds > manual.at:
+            raise Conflict("The session would reach into the future.")
+        await self._store.correct(session_id, manual)
+        return await self._find(session_id)
+
+    async def _find(self, session_id: str) -> Row:
         record = await self._sessions.find(session_id)
         if record is not None and record.session.kind == "study":
-            call_id = self.short(record.session.fact("call") or "")
-            _check_over(await self._row(record, call_id), manual)
-            await self._study.correct(session_id, manual)
-            return await self._row(record, call_id)
-        known = await self._study.stay_of(session_id)
-        if known is None:
+            return await self._reading.row(record)
+        known = await self._store.stay_of(session_id)
+        row = None if known is None else await self._reading.row_of_stay(*known)
+        if row is None:
             raise NotFound("There is no such session.")
-        stay = next(stay for stay in stays(known.facts) if id_of_stay(known.call_id, stay) == session_id)
-        span = stay.start, (stay.end or self._now()) + 1
-        around = [row for row in await self.of_user(stay.user_id, *span) if row.call_id == known.call_id]
-        for row in around:
-            if row.joined_at <= stay.start <= row.until(self._now()):
-                _check_over(row, manual)
-        await self._study.correct(session_id, manual)
-        mine = [row for row in await self.of_user(stay.user_id, *span) if row.manual == manual]
-        if not mine:
-            raise NotFound("There is no such session.")
-        return mine[0]
-
-    async def _row(self, record: Record, call_id: str) -> Row:
-        session = self._shaped(record)
-        facts = _only(await self._study.call(call_id), session.user_id)
-        found = await self._rows([session], {call_id: facts})
-        return next(row for row in found if row.id == session.id)
-
-    async def _rows(self, measured: list[Measured], calls: dict[str, Facts]) -> list[Row]:
-        told = [id_of_stay(call_id, stay) for call_id, facts in calls.items() for stay in stays(facts)]
-        manual = await self._study.corrections([*(session.id for session in measured), *told])
-        return rows(measured, calls, manual, self._now())
-
-    async def _measured(self, fact: str, value: str, start_at: float, end_at: float) -> list[Measured]:
-        kept = await self._sessions.ended("study", fact, value, start_at, end_at)
-        ended = {document["_id"]: Record(session_of(document), verdict_of(document)) for document in kept}
-        active = {record.session.id: record for record in await self._sessions.active("study", **{fact: value})}
-        return [self._shaped(record) for record in (ended | active).values()]
-
-    def _shaped(self, record: Record) -> Measured:
-        session, verdict = record
-        user_id, call_id = session.fact("user") or "", self.short(session.fact("call") or "")
-        return Measured(
-            session.id,
-            user_id,
-            call_id,
-            session.started_at,
-            verdict.end_at,
-            verdict.pieces,
-            fell_silent=verdict.status == "timeout",
-        )
+        return row
 
     async def _check_share(self, user_id: str) -> None:
         found = await self._sessions.active("study", user=user_id)
         if sum(record.verdict.status == "active" for record in found) >= CALLS_AT_ONCE:
             raise TooManyRequests(f"More than {CALLS_AT_ONCE} calls at once.", retry_after_seconds=60)
-
-    async def _active_in(self, user_id: str, call_id: str) -> Record | None:
-        for record in await self._sessions.active("study", user=user_id):
-            if self.short(record.session.fact("call") or "") == call_id and record.verdict.status == "active":
-                return record
-        return None
-
-    async def _latest_in(self, user_id: str, call_id: str) -> Record:
-        """Also one that was silent for so long that it was taken for over: over HTTP alone nobody beats."""
-        now = self._now()
-        found = await self._sessions.active("study", user=user_id)
-        for document in await self._sessions.ended("study", "user", user_id, now - LONGEST_SECONDS, now + 1):
-            found.append(Record(session_of(document), verdict_of(document)))
-        mine = [record for record in found if self.short(record.session.fact("call") or "") == call_id]
-        if not mine:
-            raise NotFound("No session of this user in this call has begun.")
-        return max(mine, key=lambda record: record.session.started_at)
-
-
-def _check_over(row: Row, manual: Manual) -> None:
-    if row.left_at is None:
-        raise Conflict("Only a session that is over can be corrected.")
-    if row.joined_at + manual.seconds > manual.at:
-        raise Conflict("The session would reach into the future.")
 
 
 def _expected(record: Record, user_id: str) -> Expected:
@@ -214,11 +145,7 @@ def _ended(session: Session, now: float, reason: Reason) -> Session:
     return replace(session, intervals=(closed,))
 
 
-def _only(facts: Facts, user_id: str) -> Facts:
-    """What concerns one user, and the call as a whole."""
-    return Facts(
-        frozenset(fact for fact in facts.joined if fact.user_id == user_id),
-        frozenset(fact for fact in facts.left if fact.user_id == user_id),
-        facts.opened,
-        facts.closed,
-    )
+def _id_of_next(user_id: str, call_id: str, last: str | None, now: float) -> str:
+    """The same for all who start at once: by the session before it, or the day where there was none within a day."""
+    name = f"{user_id}|{call_id}|{last or int(now // LONGEST_SECONDS)}"
+    return "s-" + hashlib.sha256(name.encode()).hexdigest()[:24]

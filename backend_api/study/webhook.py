@@ -7,14 +7,14 @@ the request but the body is signed, hence the dedupe by content. https://getstre
 import hashlib
 import hmac
 import zlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints, ValidationError
 
 from backend_api.contract.wire import Lenient
 from backend_api.service.errors import BadRequest, TooLarge, Unauthorized, Unprocessable, Unsupported
-from backend_api.study.calls import Facts, Joined, Left
+from backend_api.study.calls import UNNAMED, Facts, Joined, Left
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_INFLATED_BYTES = 1024 * 1024
@@ -45,6 +45,14 @@ class _Participant(Lenient):
     joined_at: Annotated[AwareDatetime | None, Field(alias="joined_at")] = None
 
 
+class _CallSession(Lenient):
+    id: Text
+
+
+class _Call(Lenient):
+    session: _CallSession | None = None
+
+
 class _Typed(Lenient):
     type: Text
 
@@ -52,12 +60,20 @@ class _Typed(Lenient):
 class Event(_Typed):
     """What is read of a webhook; all else is ignored."""
 
+    call: _Call | None = None
+    session_id: Annotated[Text | None, Field(alias="session_id")] = None
     call_cid: Annotated[Text | None, Field(alias="call_cid")] = None
     created_at: Annotated[AwareDatetime, Field(alias="created_at")]
     participant: _Participant | None = None
     member: _Participant | None = None
     user: Annotated[_User | None, BeforeValidator(_as_id)] = None
     duration_seconds: Annotated[float | None, Field(alias="duration_seconds", ge=0, le=30 * 86_400)] = None
+
+    @property
+    def session(self) -> str:
+        """Which session of the call it is about; the day, where it does not say: a call may be held again for ever."""
+        of_call = self.call.session.id if self.call is not None and self.call.session is not None else None
+        return self.session_id or of_call or f"{UNNAMED}{self.created_at.astimezone(UTC):%Y-%m-%d}"
 
 
 class Keys(NamedTuple):

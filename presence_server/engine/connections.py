@@ -7,7 +7,6 @@ connection says is not its business (`websocket`, `polling`), nor what a session
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +16,7 @@ from presence_server.engine.deadlines import Deadlines
 from presence_server.engine.heartbeats import Heartbeats
 from presence_server.engine.requests import Facts
 from presence_server.engine.settings import EngineSettings
+from presence_server.engine.sids import Sids
 from presence_server.engine.sockets import PING_TIMEOUT, SERVER_DISCONNECT, TRANSPORT_ERROR, Socket, Wire
 from presence_server.engine.straight import write_all
 
@@ -80,6 +80,7 @@ class Connections:
         self.sockets = sockets
         self.application = application
         self.door = door
+        self.sids = Sids()
         self.draining = False
         self.websockets: set[WebSocket] = set()
         self.heads: Deadlines[Front] = Deadlines(settings.head_seconds)
@@ -169,9 +170,6 @@ class Connections:
         self._heartbeats.add(socket, now)
         self._unnamed.start(socket, now)
         return socket
-
-    def new_sid(self) -> str:
-        return secrets.token_urlsafe(15)
 
     def named(self, socket: Socket) -> None:
         """The session has joined a namespace."""

@@ -49,7 +49,7 @@ class HttpRoutes:
 
     def _open(self, request: web.Request, origin: str) -> web.StreamResponse:
         connections, settings = self._connections, self._connections.settings
-        sid, known = connections.new_sid(), _facts(request, connections.settings.kept_headers)
+        sid, known = connections.sids.new(), _facts(request, connections.settings.kept_headers)
         if not connections.door.enter(sid, known):
             return _refused(CROWDED, origin)
         wire = PollingWire(settings.write_limit_bytes)
@@ -116,7 +116,7 @@ class HttpRoutes:
 
     def _upgrade(self, request: web.Request) -> web.StreamResponse:
         """Take the connection back from aiohttp: proxies send upgrades down connections that carried requests."""
-        transport, headers = request.transport, merge(request.headers.items())
+        transport, headers = request.transport, merge((name.lower(), value) for name, value in request.headers.items())
         if transport is None or headers is None or not asks_for_websocket(headers) or request.version != (1, 1):
             return _refused(BAD_REQUEST)
         outcome = accept(

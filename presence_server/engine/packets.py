@@ -70,12 +70,14 @@ def _from_base64(part: str) -> bytes:
 
 def decode(text: str) -> Packet:
     """The Socket.IO packet in the text of one Engine.IO message."""
+    if text == "0":
+        return _BARE_CONNECT
     match = _PACKET.match(text)
     if match is None:
         raise BadPacket("not a packet")
     number, count, namespace, ack_id, content = match.groups()
     kind = int(number)
-    attachments = _attachments(kind, count)
+    attachments = _attachments(kind, count) if count or kind in _BINARY else 0
     data = _loads(content) if content else None
     packet = Packet(_BINARY.get(kind, kind), namespace or ROOT, int(ack_id) if ack_id else None, data, attachments)
     _check(packet, has_data=bool(content))
@@ -136,6 +138,9 @@ def _check_event(data: Any) -> None:
             raise BadPacket("reserved event name")
     elif type(name) not in (int, float):
         raise BadPacket("malformed event name")
+
+
+_BARE_CONNECT = Packet(CONNECT, ROOT, None, None)
 
 
 class Assembly:

@@ -4,9 +4,8 @@ Pure. A head that is not beyond doubt an upgrade for the Socket.IO path is nobod
 None and the bytes go to the HTTP server as they came.
 """
 
-import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -14,9 +13,11 @@ from urllib.parse import parse_qs
 _ONCE = frozenset(
     ("host", "upgrade", "origin", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"),
 )
-_BODY = frozenset(("content-length", "transfer-encoding", "expect"))
+_DOUBTFUL = frozenset(("", "content-length", "transfer-encoding", "expect"))
+_OWN = frozenset(("sec-websocket-key", "cookie", "authorization", "x-forwarded-for"))
 _SHORT, _MANY = 256, 4096
-_known: dict[str, str] = {}
+_strings: dict[str, str] = {}
+_lines: dict[str, tuple[str, str]] = {}
 
 
 class Facts(NamedTuple):
@@ -81,9 +82,9 @@ def facts(query: str, scheme: str, address: str, headers: dict[str, str], keep: 
 def _shared(text: str) -> str:
     if len(text) > _SHORT:
         return text
-    if len(_known) >= _MANY:
-        _known.clear()
-    return _known.setdefault(text, text)
+    if len(_strings) >= _MANY:
+        _strings.clear()
+    return _strings.setdefault(text, text)
 
 
 def query_of(text: str) -> Query:
@@ -113,30 +114,34 @@ def read_upgrade(head: bytes, path: str) -> Upgrade | None:
     target, _, query = parts[1].partition("?")
     if target != path or "#" in query:
         return None
-    headers = merge(_pairs(lines))
+    headers = merge([_lines.get(line) or _pair(line) for line in lines[1:]])
     if headers is None or not asks_for_websocket(headers):
         return None
     return Upgrade(query, headers["sec-websocket-key"], headers)
 
 
-def _pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        # A name that is empty or ends in a blank is refused by whoever merges.
-        yield name if colon else "", value.strip(" \t")
+def _pair(line: str) -> tuple[str, str]:
+    """A header's name in lower case, empty for an odd one, and its value. Lines that clients share are split once."""
+    name, colon, value = line.partition(":")
+    pair = name.lower() if colon and name == name.strip(" \t") else "", value.strip(" \t")
+    if len(line) <= _SHORT and pair[0] not in _OWN:
+        if len(_lines) >= _MANY:
+            _lines.clear()
+        _lines[line] = pair
+    return pair
 
 
 def merge(pairs: Iterable[tuple[str, str]]) -> dict[str, str] | None:
     """Headers by lower-case name; None where they leave room for doubt: odd names, repetitions, a body."""
     headers: dict[str, str] = {}
     for name, value in pairs:
-        if not name or name[0] in " \t" or name[-1] in " \t":
+        if name not in headers:
+            headers[name] = value
+        elif name in _ONCE:
             return None
-        lower = name.lower()
-        if lower in _BODY or (lower in _ONCE and lower in headers):
-            return None
-        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
-    return headers
+        else:
+            headers[name] = f"{headers[name]}, {value}"
+    return headers if _DOUBTFUL.isdisjoint(headers) else None
 
 
 def asks_for_websocket(headers: dict[str, str]) -> bool:
@@ -153,6 +158,6 @@ def asks_for_websocket(headers: dict[str, str]) -> bool:
 def _is_key(key: str) -> bool:
     """Whether a Sec-WebSocket-Key is the base64 of 16 bytes."""
     try:
-        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+        return len(key) == 24 and len(binascii.a2b_base64(key, strict_mode=True)) == 16
     except (binascii.Error, ValueError):
         return False

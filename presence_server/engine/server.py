@@ -135,7 +135,7 @@ class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library i
             return None
         if not socket.alive:
             return None
-        member = self.manager.add(socket, namespace, self.connections.new_sid())
+        member = self.manager.add(socket, namespace, self.connections.sids.new())
         if handler is None:
             self._accept(member)
             return None

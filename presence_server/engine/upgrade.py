@@ -36,7 +36,7 @@ def accept(connections: Connections, transport: asyncio.Transport, key: str, fac
         refusal = _refuse_probe(connections, query.sid, query.transport) if query.sid else None
     if refusal is None and not query.sid:
         refusal = refuse_handshake(query, method="GET", upgrade=True)
-    sid = query.sid or connections.new_sid()
+    sid = query.sid or connections.sids.new()
     if refusal is None and not query.sid and not connections.door.enter(sid, facts):
         refusal = CROWDED
     if refusal is not None:

@@ -159,22 +159,19 @@ class WebSocket(asyncio.Protocol):
 
     def write(self, frame: bytes) -> None:
         """Send a frame that nothing supersedes: a peer that lets too many of them pile up is dropped."""
-        if self._over:
-            return
-        self._put(frame)
-        if self.slow and self.transport.get_write_buffer_size() > self._connections.settings.write_limit_bytes:
-            self.abort()
-
-    def _put(self, frame: bytes) -> None:
-        if not self._is_straight():
-            self.transport.write(frame)
-            return
-        for _, sent in write_all((self,), frame):
+        if self.descriptor >= 0 or self._may_go_straight():
+            behind = write_all((self,), frame)
+            if not behind:
+                return
             self.descriptor = -1
-            self.transport.write(frame[sent:])
+            frame = frame[behind[0][1] :]
+        if not self._over:
+            self.transport.write(frame)
+            if self.slow and self.transport.get_write_buffer_size() > self._connections.settings.write_limit_bytes:
+                self.abort()
 
-    def _is_straight(self) -> bool:
-        if self.descriptor < 0 <= self._plain:
+    def _may_go_straight(self) -> bool:
+        if self._plain >= 0 and not self._over:
             transport = self.transport
             if not transport.is_closing() and not transport.get_write_buffer_size():
                 self.descriptor = self._plain

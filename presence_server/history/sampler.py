@@ -1,6 +1,7 @@
 """The windows of all rooms of one node and boot. Pure: time is an argument; `recorder` keeps what comes out of here."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 
 from backend_api.contract.snapshots import SLOT_SECONDS, SLOTS_PER_MINUTE, Part
 from presence_server.history.rosters import Holder
@@ -57,8 +58,8 @@ class Sampler:
 
     def take_closed(self, limit: int) -> list[MinuteWindow]:
         """Up to `limit` windows of minutes that are over; after an empty answer there are none."""
-        while self._past and len(self._closed) < limit:
-            self._carry_over(next(iter(self._past)))
+        for room in list(islice(self._past, max(0, limit - len(self._closed)))):
+            self._carry_over(room)
         taken, self._closed = self._closed[:limit], self._closed[limit:]
         return taken
 

@@ -51,6 +51,8 @@ class Beats:
         self.incarnations = 0
         self.trouble: str | None = "not connected yet"
         """Why this node is no member; None as long as it is one."""
+        self.has_rival = False
+        """Whether another process beats under this node's name."""
 
     def speaker(self) -> str:
         """As whom to speak now; empty where that is in doubt."""
@@ -86,7 +88,7 @@ class Beats:
                 await self._rest(BEAT_SECONDS - LOOK_SECONDS)
 
     async def retire(self) -> None:
-        """The present incarnation has said everything: remove those before it. Raises Unreachable."""
+        """The present incarnation has said what it can: remove those before it. Raises Unreachable."""
         old = self._mine - {self.member}
         if old and self.member:
             await self._store.resign(old)
@@ -101,14 +103,16 @@ class Beats:
     async def _beat(self) -> None:
         present = self.member
         member = present or await self._enrol()
-        counters = await self._store.beat(member)
+        # What older ones said holds until the present one has said it; so they live on with it.
+        counters = await self._store.beat(member, self._mine - {member})
         if counters is None:
             self._members.miss()
             self.fence("removed by another node, or forgotten by Redis")
         elif self.member == present:  # It may have been given up meanwhile.
             self._beaten_at = self._now()
+            self._look_for_rivals(counters)
             if not present:
-                self._begin(member, counters)
+                self._begin(member, len(counters))
             reading = self._members.read(counters, self._now())
             self._read(reading)
             for silent, counter in reading.silent.items():
@@ -122,15 +126,19 @@ class Beats:
         self._mine.add(member)
         return member
 
-    def _begin(self, member: str, counters: dict[str, int]) -> None:
+    def _begin(self, member: str, members: int) -> None:
         self.member, self.trouble = member, None
         self.incarnations += 1
-        log.info("enrolled", member=member, members=len(counters))
+        log.info("enrolled", member=member, members=members)
+        self._began()
+
+    def _look_for_rivals(self, counters: dict[str, int]) -> None:
+        self._mine.intersection_update(counters)
         # One that was enrolled and never beaten is ours as well: its answer was lost.
         rivals = (other for other, count in counters.items() if node_of(other) == self._node and count > 1)
-        if any(other not in self._mine for other in rivals):
+        had_rival, self.has_rival = self.has_rival, any(other not in self._mine for other in rivals)
+        if self.has_rival and not had_rival:
             log.error("node_name_taken", node=self._node, hint="every process needs a presence.node of its own")
-        self._began()
 
     async def _rest(self, seconds: float) -> None:
         try:

@@ -1,11 +1,14 @@
 """What this node has to say about its own rooms: what was said, under which incarnation, what is to be said. Pure.
 
-Only the present state is ever said. What went wrong is not repeated; the room is said anew, and in full.
+Only the present state is ever said. What went wrong is not repeated; the room is said anew, and in full. A room whose
+saying failed is put aside for a while: the others do not wait for it.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from presence_server.presence.aside import Aside
 from presence_server.presence.wire import Figures, hashed
 from presence_server.rooms import Counts
 
@@ -46,7 +49,11 @@ class Book:
         self.people = people
         self._said: dict[str, _Said] = {}
         self._due: dict[str, dict[str, bool]] = {}
+        self._turns: deque[str] = deque()
+        self._aside = Aside()
         self._version = 0
+        self.failing: dict[str, float] = {}
+        """Since when the saying of a room has failed; without those that have arrived since."""
 
     def changed(self, room: str, person: str | None, *, came: bool) -> bool:
         """The room is another one now, and `person` came or went if one did; True where it had not been due yet."""
@@ -54,20 +61,35 @@ class Book:
         is_new = due is None
         if due is None:
             due = self._due[room] = {}
+            self._turns.append(room)
         if person is not None:
             due[person] = came
         return is_new
 
     def repeat(self, room: str, *, in_full: bool = False) -> None:
         """Say the room again although nothing changed."""
-        self._due.setdefault(room, {})
+        if room not in self._due:
+            self._due[room] = {}
+            self._turns.append(room)
         if in_full and room in self._said:
             self._said[room].member = ""
 
     def take(self) -> tuple[str, dict[str, bool]] | None:
         """The room that has been due for longest, with the people who came or went; None where none is."""
-        room = next(iter(self._due), None)
-        return None if room is None else (room, self._due.pop(room))
+        while self._turns:
+            room = self._turns.popleft()
+            if room in self._due and room not in self._aside:
+                return room, self._due.pop(room)
+        return None
+
+    def resume(self, now: float, most: int) -> None:
+        """It is the turn, again, of at most so many rooms that failed some time ago."""
+        self._turns.extend(self._aside.ripe(now, most))
+
+    def begin(self, member: str) -> list[str]:
+        """Whatever failed so far may succeed now; the rooms that `member` has to say again, or for the first time."""
+        self._turns.extend(self._aside.clear())
+        return [room for room, said in self._said.items() if said.member != member]
 
     def publication(self, room: str, moved: dict[str, bool], member: str, *, is_estimate: bool) -> Publication | None:
         """What to say about a room now, as `member`; None where there is nothing to say and never was."""
@@ -97,12 +119,16 @@ class Book:
         said = self._said.get(publication.room)
         if said is not None:
             said.member, said.people, said.version = publication.member, publication.people, publication.version
+            self.failing.pop(publication.room, None)
             if not publication.connections and publication.room not in self._due:
                 del self._said[publication.room]
 
-    def failed(self, publication: Publication) -> None:
+    def failed(self, publication: Publication, now: float) -> None:
         """Nobody knows whether Redis has it."""
-        self.repeat(publication.room, in_full=True)
+        room = publication.room
+        self._said[room].member = ""
+        self._due.setdefault(room, {})
+        self._aside.put(room, now, self.failing.setdefault(room, now))
 
     def keeper(self, room: str) -> str:
         """As whom the room was last said; empty where it was not, or where that failed."""
@@ -122,14 +148,15 @@ class Book:
         said = self._said.get(room)
         return 0 if said is None else said.people
 
-    def said_by_others_than(self, member: str) -> list[str]:
-        """Rooms that were last said under another incarnation than this one, or whose saying failed."""
-        return [room for room, said in self._said.items() if said.member != member]
-
     @property
     def due(self) -> int:
-        """How many rooms are to be said."""
-        return len(self._due)
+        """How many rooms are to be said now."""
+        return len(self._turns)
+
+    @property
+    def again_at(self) -> float | None:
+        """When a room that failed is to be said again; None where none is."""
+        return self._aside.next_at
 
     def __contains__(self, room: str) -> bool:
         return room in self._said or room in self._due

@@ -1,13 +1,16 @@
 """Which rooms this node hears: from the first connection that joins or watches one to a minute after the last.
 
 A room is cold until the server has confirmed its subscription and it was read once after that; one whose subscription
-is lost is cold again. Each is read again every minute: pub/sub is a hint, the hash is right.
+is lost is cold again. Each is read again every minute: pub/sub is a hint, the hash is right. A room that cannot be
+heard keeps none of the others.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from presence_server.errors import Unreachable
+from presence_server.presence.aside import Aside
 from presence_server.presence.state import SharedState
 from presence_server.presence.store import Store
 from presence_server.presence.wire import Snapshot
@@ -21,7 +24,6 @@ HOLD_SECONDS = 65.0
 REFRESH_SECONDS = 60.0
 
 _AT_ONCE = 500
-_RETRY_SECONDS = 0.25
 
 
 class _Heard:
@@ -56,6 +58,9 @@ class Hearing:
         self._left: dict[str, float] = {}
         self._rooms: dict[str, _Heard] = {}
         self._cold: dict[str, None] = {}
+        self._to_warm: dict[str, None] = {}
+        """Those of the cold ones whose turn it is; the others failed, and are aside."""
+        self._aside = Aside()
         self._round: list[str] = []
         self._round_at, self._share = self._now(), 0
         self._wake = asyncio.Event()
@@ -65,7 +70,7 @@ class Hearing:
         if room not in self._rooms:
             self._rooms[room] = _Heard(self._now())
             self._state.open(room)
-            self._cold[room] = None
+            self._cool(room)
             self._wake.set()
 
     def is_warm(self, room: str) -> bool:
@@ -92,7 +97,7 @@ class Hearing:
             heard = self._rooms.get(room)
             if heard is not None:
                 self._state.doubt(room)
-                self._cold[room] = None
+                self._cool(room)
                 if heard.cold_since is None:
                     heard.cold_since = self._now()
         self._wake.set()
@@ -100,14 +105,13 @@ class Hearing:
     async def run(self) -> None:
         """Warm what is cold, for ever."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._cold:
-                rooms = list(self._cold)[:_AT_ONCE]
+            await self._woken()
+            self._to_warm.update(dict.fromkeys(self._aside.ripe(self._now(), _AT_ONCE)))
+            while self._to_warm:
+                rooms = list(islice(self._to_warm, _AT_ONCE))
                 for room in rooms:
-                    del self._cold[room]
-                if not await self._warm(rooms):
-                    await asyncio.sleep(_RETRY_SECONDS)
+                    del self._to_warm[room]
+                await self._warm([room for room in rooms if room in self._cold])
 
     async def sweep(self) -> None:
         """Once a second: let go of rooms that nobody wants, and read a sixtieth of the others."""
@@ -121,11 +125,16 @@ class Hearing:
         some, self._round = self._round[: self._share], self._round[self._share :]
         warm = {room: self._keeper(room) for room in some if self.is_warm(room)}
         if warm:
-            self._take(warm, await self._store.refresh(warm))
+            done = self._take(warm, await self._store.refresh(warm), warming=False)
+            self.deafen(warm.keys() - done)
 
     def overdue(self, seconds: float) -> list[str]:
-        """Rooms that have been cold for so long, each once."""
+        """Rooms that have by now been cold for so long, each once."""
         return [room for room in self._cold if self._is_overdue(self._rooms[room], seconds)]
+
+    def cold_longer_than(self, seconds: float) -> set[str]:
+        """Rooms that have been cold for so long."""
+        return {room for room in self._cold if self.cold_for(room) > seconds}
 
     def __contains__(self, room: str) -> bool:
         return room in self._rooms
@@ -150,19 +159,33 @@ class Hearing:
             self._state.close(room)
         return gone
 
-    async def _warm(self, rooms: list[str]) -> bool:
-        """Subscribe and read; what fails is cold still, and False."""
-        done: set[str] = set()
+    async def _woken(self) -> None:
+        """Wait until a room is cold, or is to be tried again."""
+        try:
+            async with asyncio.timeout_at(self._aside.next_at):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    def _cool(self, room: str) -> None:
+        self._cold[room] = self._to_warm[room] = None
+
+    async def _warm(self, rooms: list[str]) -> None:
+        """Subscribe and read; what fails is cold still, and tried again."""
         try:
             confirmed = await self._store.listen(rooms)
             heard = [room for room in rooms if room in confirmed]
-            done = self._take(heard, await self._store.read(heard)) if heard else done
+            self._take(heard, await self._store.read(heard), warming=True)
         except Unreachable:
             pass
-        self._cold.update((room, None) for room in rooms if room in self._rooms and room not in done)
-        return len(done) == len(rooms)
+        finally:
+            now = self._now()
+            for room in rooms:
+                if room in self._cold and room not in self._to_warm:
+                    self._aside.put(room, now, now - self.cold_for(room))
 
-    def _take(self, rooms: Iterable[str], snapshots: Iterable[Snapshot | None]) -> set[str]:
+    def _take(self, rooms: Iterable[str], snapshots: Iterable[Snapshot | None], *, warming: bool) -> set[str]:
         """Take in what was read; the rooms that were."""
         done = set()
         for room, snapshot in zip(rooms, snapshots, strict=True):
@@ -171,14 +194,15 @@ class Hearing:
                 done.add(room)
                 changed = self._state.read(room, snapshot, self._now())
                 # Its subscription may have been lost meanwhile.
-                was_cold = room not in self._cold and heard.cold_since is not None
-                if was_cold:
-                    self._make_warm(heard)
-                self._read(room, snapshot, changed or was_cold)
+                is_warmed = warming and room not in self._to_warm
+                if is_warmed:
+                    self._make_warm(room, heard)
+                self._read(room, snapshot, changed or is_warmed)
         return done
 
-    def _make_warm(self, heard: _Heard) -> None:
+    def _make_warm(self, room: str, heard: _Heard) -> None:
         heard.cold_since = None
+        self._cold.pop(room, None)
         waiting, heard.waiting = heard.waiting, []
         for one in waiting:
             if not one.done():

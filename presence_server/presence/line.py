@@ -20,8 +20,8 @@ ANSWER_SECONDS = 3.0
 """A server that is silent for so long is as good as gone."""
 
 CONNECT_SECONDS = 1.0
-REST_SECONDS = 1.0
-"""A server that could not be connected to is left alone for so long: who asks meanwhile is not kept waiting."""
+REST_SECONDS = 0.5
+"""A server that could not be connected to is left alone for so long."""
 
 Command = tuple[str | bytes | int, ...]
 Connect = Callable[[], AbstractConnection]
@@ -31,28 +31,49 @@ _FAILURES = (OSError, RedisError, EOFError, asyncio.TimeoutError)
 
 
 class Dial:
-    """Makes connections to one server, with a rest after each that failed."""
+    """Makes connections to one server. Nobody waits for one that failed last: it is tried beside, until it opens."""
 
     def __init__(self, make: Connect) -> None:
         self._make = make
         self._rests_until = 0.0
         self._reason = ""
+        self._knocking: asyncio.Task[None] | None = None
 
     async def connect(self) -> AbstractConnection:
         """A new connection, ready for commands. Raises Unreachable."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._rests_until:
+        if self._reason:
+            loop = asyncio.get_running_loop()
+            if self._knocking is None and loop.time() >= self._rests_until:
+                self._knocking = loop.create_task(self._knock())
             raise Unreachable(self._reason)
+        return await self._connected()
+
+    def failed(self, error: BaseException) -> None:
+        """A connection broke. A server that is silent will be so for the next one, too."""
+        if isinstance(error, TimeoutError):
+            self._reason = _in_words(error)
+
+    async def _knock(self) -> None:
+        try:
+            await _hang_up(await self._connected())
+        except Unreachable:
+            pass
+        finally:
+            self._knocking = None
+
+    async def _connected(self) -> AbstractConnection:
         connection = self._make()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException as error:
             await _hang_up(connection)
-            self._rests_until, self._reason = loop.time() + REST_SECONDS, _in_words(error)
             if isinstance(error, _FAILURES):
+                self._rests_until = asyncio.get_running_loop().time() + REST_SECONDS
+                self._reason = _in_words(error)
                 raise Unreachable(self._reason) from None
             raise
+        self._reason = ""
         return connection
 
 
@@ -76,6 +97,7 @@ class Line:
                     await connection.send_packed_command([_packed(one) for one in commands], check_health=False)
                     return [await _reply(connection) for _ in commands]
             except _FAILURES as error:
+                self._dial.failed(error)
                 await self.close()
                 raise Unreachable(_in_words(error), in_doubt=True) from None
             except BaseException:
@@ -114,6 +136,7 @@ class Ear:
                 await _send(connection, b"SSUBSCRIBE", channels)
                 return [await one for one in waiting]
         except _FAILURES as error:
+            self._dial.failed(error)
             await self.close()
             raise Unreachable(_in_words(error)) from None
 

@@ -1,11 +1,13 @@
 """Which Redis server has which key: one server, the one that the Sentinels call master, or the primaries of a Cluster.
 
-What is known of it is looked up again after it proved wrong. Each primary has a line and an ear of its own.
+What is known of it is looked up again after it proved wrong, beside: nobody waits for that who could go on with what is
+known. Each primary has a line and an ear of its own.
 """
 
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 import structlog
@@ -15,6 +17,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from presence_server.errors import Unreachable
 from presence_server.presence.address import RedisAddress
 from presence_server.presence.line import CONNECT_SECONDS, Command, Connect, Dial, Ear, Line
+from presence_server.presence.wire import Names
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +28,15 @@ Host = tuple[str, int]
 
 
 class Primary(NamedTuple):
-    """A server that takes writes. `canary` is a channel of one of its slots that only this process hears."""
+    """A server that takes writes."""
 
     host: Host
     line: Line
     ear: Ear
-    canary: bytes
+
+    async def close(self) -> None:
+        await self.line.close()
+        await self.ear.close()
 
 
 class _Map(NamedTuple):
@@ -52,13 +58,17 @@ class Primaries:
     ) -> None:
         self._address = address
         self._name = name
+        self._prefix = Names(address.database).prefix
         self._heard = heard
         self._deafened = deafened
         self._primaries: dict[Host, Primary] = {}
+        self._guests: dict[Host, Primary] = {}
+        """Servers that have no slot yet, but some keys of one that is moving to them."""
         self._map: _Map | None = None
         self._in_doubt = True
         self._looked_at = 0.0
-        self._one_at_a_time = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
+        self._reason = ""
 
     async def owner(self, key: bytes) -> Primary:
         """The server that has the key. Raises Unreachable."""
@@ -72,42 +82,56 @@ class Primaries:
 
     def at(self, host: Host) -> Primary:
         """A server that another one points to."""
-        return self._primaries.get(host) or self._primary(host, 0)
+        known = self._primaries.get(host) or self._guests.get(host)
+        if known is None:
+            known = self._guests[host] = self._primary(host)
+        return known
+
+    def canary(self, primary: Primary) -> bytes:
+        """A channel, and a key, of one of the server's slots that only this process uses."""
+        owned = self._map or _Map((), ())
+        slot = next((first for first, host in zip(*owned, strict=True) if host == primary.host), 0)
+        return f"{self._prefix}{_tag_of(slot)}:{self._name}".encode()
 
     def doubt(self) -> None:
         """What is known proved wrong, or a server did not answer."""
         self._in_doubt = True
 
     async def close(self) -> None:
-        for primary in list(self._primaries.values()):
-            await primary.line.close()
-            await primary.ear.close()
+        if self._looking is not None:
+            self._looking.cancel()
+        for primary in [*self._primaries.values(), *self._guests.values()]:
+            await primary.close()
 
     async def _known(self) -> _Map:
-        async with self._one_at_a_time:
-            now = asyncio.get_running_loop().time()
-            if self._map is None or (self._in_doubt and now >= self._looked_at + LOOK_SECONDS):
-                self._looked_at, self._in_doubt = now, False
-                try:
-                    await self._adopt(await self._look_up())
-                except Unreachable:
-                    self._in_doubt = True
-                    if self._map is None:
-                        raise
-            return self._map or _Map((), ())
+        loop = asyncio.get_running_loop()
+        is_due = self._map is None or (self._in_doubt and loop.time() >= self._looked_at + LOOK_SECONDS)
+        if is_due and self._looking is None:
+            self._looking = loop.create_task(self._look())
+        if self._map is None and self._looking is not None:
+            await asyncio.shield(self._looking)
+        if self._map is None:
+            raise Unreachable(self._reason)
+        return self._map
+
+    async def _look(self) -> None:
+        self._looked_at, self._in_doubt = asyncio.get_running_loop().time(), False
+        try:
+            await self._adopt(await self._look_up())
+        except Unreachable as error:
+            self._in_doubt, self._reason = True, error.reason
+        finally:
+            self._looking = None
 
     async def _adopt(self, found: _Map) -> None:
         if self._map == found:
             return
-        self._map = found
-        log.info("redis_servers", hosts=sorted({f"{host}:{port}" for host, port in found.owners}))
-        for host, first_slot in zip(found.owners, found.starts, strict=True):
-            if host not in self._primaries:
-                self._primaries[host] = self._primary(host, first_slot)
-        for host in self._primaries.keys() - set(found.owners):
-            gone = self._primaries.pop(host)
-            await gone.line.close()
-            await gone.ear.close()
+        self._map, owners = found, set(found.owners)
+        log.info("redis_servers", hosts=sorted({f"{host}:{port}" for host, port in owners}))
+        known, self._guests = {**self._primaries, **self._guests}, {}
+        self._primaries = {host: known.pop(host) if host in known else self._primary(host) for host in owners}
+        for gone in known.values():
+            await gone.close()
 
     async def _look_up(self) -> _Map:
         kind, hosts = self._address.kind, self._address.hosts
@@ -152,10 +176,9 @@ class Primaries:
             await line.close()
         return reply
 
-    def _primary(self, host: Host, first_slot: int) -> Primary:
+    def _primary(self, host: Host) -> Primary:
         dial = Dial(self._connector(host, self._address.database))
-        canary = _channel_in(first_slot) + b":" + self._name.encode()
-        return Primary(host, Line(dial), Ear(dial, self._heard, self._deafened), canary)
+        return Primary(host, Line(dial), Ear(dial, self._heard, self._deafened))
 
     def _connector(self, host: Host, database: int) -> Connect:
         address = self._address
@@ -179,6 +202,7 @@ class Primaries:
         return connect
 
 
-def _channel_in(slot: int) -> bytes:
-    """A name of this very slot; about sixteen thousand are tried."""
-    return next(name for n in range(10_000_000) if key_slot(name := b"p:{canary-%d}" % n) == slot)
+@cache
+def _tag_of(slot: int) -> str:
+    """What brings a name into this very slot; about sixteen thousand are tried."""
+    return next(f"{{canary-{n}}}" for n in range(10_000_000) if key_slot(b"{canary-%d}" % n) == slot)

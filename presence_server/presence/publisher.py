@@ -1,6 +1,7 @@
 """Says to Redis what this node's rooms are: each at most ten times a second, always as they are now.
 
-After a failure, and under a new incarnation, rooms are said in full; under a new incarnation at a measured pace.
+After a failure, and under a new incarnation, rooms are said in full; under a new incarnation at a measured pace. A
+room that cannot be said keeps none of the others.
 """
 
 import asyncio
@@ -13,13 +14,11 @@ from presence_server.presence.store import Store
 from presence_server.presence.wire import Published
 
 PERIOD_SECONDS = 0.1
-AGAIN_SECONDS = 0.5
-"""How long after a failure a room is said again."""
 
 _ROOMS_AT_ONCE = 200
 _IDS_AT_ONCE = 20_000
-_SHARE_SECONDS = 0.05
-"""So much of each period goes into saying again what an earlier incarnation said."""
+_AGAIN_AT_ONCE = 1_000
+"""So many rooms that failed before are tried in a period."""
 
 
 class Publisher:
@@ -41,7 +40,8 @@ class Publisher:
         self._owed: deque[str] = deque()
         self._wake = asyncio.Event()
         self.is_behind = True
-        """Whether the present incarnation has yet to try and say what an earlier one said."""
+        """Whether the present incarnation has yet to try and say something that an earlier one said."""
+        self._worked_seconds = 0.0
 
     def wake(self) -> None:
         """There is something to say."""
@@ -49,42 +49,55 @@ class Publisher:
 
     def begin(self) -> None:
         """A new incarnation begins: everything has to be said again."""
-        self._owed = deque(self._book.said_by_others_than(self._speaker()))
+        self._owed = deque(self._book.begin(self._speaker()))
         self.is_behind = True
         self._wake.set()
 
     async def run(self) -> None:
         """Publish for ever."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._woken()
             started = self._now()
             await self.say()
             await asyncio.sleep(max(0.0, started + PERIOD_SECONDS - self._now()))
 
     async def say(self) -> None:
-        """Say what is due now, and a share of what is owed."""
-        if not self._speaker() or not await self._say_due(self._book.due):
+        """Say what is due, and what is owed: of that no more at a time than leaves as long for everything else."""
+        if not self._speaker():
             return
-        until = self._now() + _SHARE_SECONDS
-        while self._owed and self._now() < until:
-            some = min(len(self._owed), _ROOMS_AT_ONCE)
-            for _ in range(some):
-                self._book.repeat(self._owed.popleft())
-            if not await self._say_due(some):
-                return
-        self.is_behind = bool(self._owed)
-        if self._owed or self._book.due:
-            self._wake.set()
+        self._book.resume(self._now(), _AGAIN_AT_ONCE)
+        await self._say_due()
+        while self._owed and self._speaker():
+            self._worked_seconds = 0.0
+            for room in [self._owed.popleft() for _ in range(min(len(self._owed), _ROOMS_AT_ONCE))]:
+                if self._book.keeper(room) != self._speaker():
+                    self._book.repeat(room)
+            await self._say_due()
+            await asyncio.sleep(self._worked_seconds)
+        if self._speaker():
+            self.is_behind = bool(self._owed)
 
-    async def _say_due(self, rooms: int) -> bool:
-        """Say at least so many rooms, if they are due; False where one of them failed: it is said again soon."""
+    async def _woken(self) -> None:
+        """Wait until something is due, or due again."""
+        try:
+            async with asyncio.timeout_at(self._book.again_at):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _say_due(self) -> None:
+        """Say what is due now; what fails is put aside."""
+        rooms = self._book.due
         while rooms > 0 and self._book.due:
+            began = self._now()
             taken, publications = self._next()
-            if not taken or not await self._send(publications):
-                return False
+            self._worked_seconds += self._now() - began
+            if not taken:
+                return
+            if publications:
+                await self._send(publications)
             rooms -= taken
-        return True
 
     def _next(self) -> tuple[int, list[Publication]]:
         """As many rooms as are said at once: how many were due, and what to say of those that have to be said."""
@@ -97,22 +110,19 @@ class Publisher:
                 ids += len(publication.add)
         return taken, publications
 
-    async def _send(self, publications: list[Publication]) -> bool:
-        if not publications:
-            return True
+    async def _send(self, publications: list[Publication]) -> None:
         try:
             answers = await self._store.publish(publications)
         except Unreachable:
             answers = [None] * len(publications)
+        began = self._now()
         for publication, published in zip(publications, answers, strict=True):
             if published is None:
-                self._book.failed(publication)
+                self._book.failed(publication, began)
             else:
                 self._book.arrived(publication)
                 self._published(publication.room, published)
-        if None in answers:
-            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self.wake)
-        return None not in answers
+        self._worked_seconds += self._now() - began
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -13,7 +13,7 @@ from presence_server.clock import Clock
 from presence_server.errors import Unreachable
 from presence_server.history.rosters import Holder
 from presence_server.presence.base import NO_MARKS, Announce
-from presence_server.presence.beats import Beats
+from presence_server.presence.beats import RETRY_SECONDS, Beats
 from presence_server.presence.book import Book
 from presence_server.presence.cleaning import Cleaning
 from presence_server.presence.hearing import Hearing
@@ -30,12 +30,17 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 3.0
 """What the others had last is believed for so long after Redis is gone: most failures are shorter than that."""
 
+SETTLED_SECONDS = 10.0
+"""A room that could not be said for so long is not worth an old incarnation's life."""
+
 JUDGE_SECONDS = 0.25
 GOODBYE_SECONDS = 2.0
 MINUTE_SECONDS = 60
 
 StoreOf = Callable[[Heard, Callable[[list[str]], None], Callable[[str], None]], Store]
 """Makes the store, given who is told of changes, of subscriptions that were lost, and of a lost connection."""
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 _DEGRADED: Mapping[str, object] = {"degraded": True}
 _ESTIMATE: Mapping[str, object] = {"uniqueMode": "estimate"}
@@ -61,6 +66,7 @@ class RedisPresence:
         self._cleaning = Cleaning(self._members, self._state, self._store, self._uniques.is_ours)
         self._gone_at: float | None = float("-inf")
         self._told_gone = True
+        self._told_failing: frozenset[str] = frozenset()
         self._to_announce: dict[str, None] = {}
         self._announcing = asyncio.Event()
 
@@ -100,7 +106,12 @@ class RedisPresence:
         return [Holder(node, since + ahead, until + ahead) for node, since, until in found]
 
     async def trouble(self) -> str | None:
-        return (self._beats.trouble or "catching up") if self._is_gone() else None
+        if self._is_gone():
+            return self._beats.trouble or "catching up"
+        if self._beats.has_rival:
+            return "another process has this node's name: every process needs a presence.node of its own"
+        rooms = len(self._not_shared())
+        return f"{rooms} of {len(self._hearing)} rooms not shared: {self._store.complaints.last}" if rooms else None
 
     def measures(self) -> Mapping[str, float]:
         return {
@@ -108,17 +119,18 @@ class RedisPresence:
             "presence_redis_members": float(len(self._members)),
             "presence_redis_incarnations": float(self._beats.incarnations),
             "presence_redis_rooms": float(len(self._hearing)),
+            "presence_redis_rooms_not_shared": float(len(self._not_shared())),
         }
 
     def background(self, announce: Announce) -> list[Coroutine[Any, Any, None]]:
         self._announce = announce
         return [
-            self._beats.run(),
-            self._publisher.run(),
-            self._hearing.run(),
-            self._uniques.run(),
-            self._cleaning.run(),
-            self._announce_for_ever(),
+            self._lasting(self._beats.run),
+            self._lasting(self._publisher.run),
+            self._lasting(self._hearing.run),
+            self._lasting(self._uniques.run),
+            self._lasting(self._cleaning.run),
+            self._lasting(self._announce_for_ever),
             self._every(JUDGE_SECONDS, self._judge),
             self._every(1.0, self._tick),
             self._every(BEAT_SECONDS, self._prove),
@@ -140,36 +152,66 @@ class RedisPresence:
         return self._gone_at is not None and self._now() - self._gone_at > GRACE_SECONDS
 
     def _is_degraded(self, room: str) -> bool:
-        return self._is_gone() or self._hearing.cold_for(room) > GRACE_SECONDS
+        return self._is_gone() or self._hearing.cold_for(room) > GRACE_SECONDS or self._is_failing(room)
+
+    def _is_failing(self, room: str) -> bool:
+        since = self._book.failing.get(room)
+        return since is not None and self._now() - since > GRACE_SECONDS
+
+    def _not_shared(self) -> frozenset[str]:
+        """The rooms that are degraded on their own account."""
+        return self._failing() | self._hearing.cold_longer_than(GRACE_SECONDS)
+
+    def _failing(self) -> frozenset[str]:
+        return frozenset(filter(self._is_failing, self._book.failing))
 
     # What is done every now and then
 
-    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _every(self, seconds: float, work: Work) -> None:
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await work()
-            except Unreachable as error:
-                self._beats.fence(error.reason)
+            await self._tried(work)
+
+    async def _lasting(self, work: Work) -> None:
+        """What shall never end. Sockets do not depend on what is shared, so a fault here must not end the program."""
+        while True:
+            await self._tried(work)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _tried(self, work: Work) -> None:
+        try:
+            await work()
+        except Unreachable as error:
+            self._beats.fence(error.reason)
+        except Exception as error:
+            self._store.complaints.note("sharing_failed", repr(error), error)
+            self._beats.fence("a fault in this program: see its log")
 
     async def _judge(self) -> None:
-        """Whether Redis is gone, and for how long; every room hears of it."""
+        """Whether Redis is gone, and for how long; every room hears of it, and a room that is alone by itself does."""
         if self._beats.member and not self._publisher.is_behind:
             self._gone_at = None
         elif self._gone_at is None:
             self._gone_at = self._now()
-        if self._is_gone() != self._told_gone:
-            self._told_gone = self._is_gone()
-            log.warning("counts_are_local" if self._told_gone else "counts_are_shared", reason=self._beats.trouble)
-            self._announce_soon(self._hearing)
-        else:
+        failing = self._failing()
+        if self._is_gone() == self._told_gone:
             self._announce_soon(self._hearing.overdue(GRACE_SECONDS))
+            self._announce_soon(failing ^ self._told_failing)
+        else:
+            self._told_gone = self._is_gone()
+            if self._told_gone:
+                log.warning("counts_are_local", reason=self._beats.trouble or "catching up")
+            else:
+                log.info("counts_are_shared")
+            self._announce_soon(self._hearing)
+        self._told_failing = failing
 
     async def _tick(self) -> None:
-        member = self._beats.speaker()
-        if member:
+        if self._beats.speaker():
             await self._hearing.sweep()
-            if not self._publisher.is_behind and not self._book.said_by_others_than(member):
+            # The others believe what was said before, until they had time to notice that they hear no more of it.
+            settled_at = self._now() - SETTLED_SECONDS
+            if not self._publisher.is_behind and all(at < settled_at for at in self._book.failing.values()):
                 await self._beats.retire()
 
     async def _prove(self) -> None:

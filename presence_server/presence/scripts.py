@@ -42,10 +42,16 @@ redis.call('HSET', KEYS[1], member, 1)
 return member
 """)
 
-# KEYS: nodes. ARGV: member. The new counter, or 0 where the member is gone: it is not made again.
+# KEYS: nodes. ARGV: members, whose owner speaks as the first. Its new counter; 0 where it is gone: none is made again.
 BEAT = _script("""
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
-return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+local counter = 0
+for i = 1, #ARGV do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
+    local count = redis.call('HINCRBY', KEYS[1], ARGV[i], 1)
+    if i == 1 then counter = count end
+  end
+end
+return counter
 """)
 
 # KEYS: nodes. ARGV: member, the counter that did not move.
@@ -74,9 +80,12 @@ local function holders()
   for i = 1, #fields, 2 do
     if fields[i] == '#m' then
       found.mode = fields[i + 1]
-    elseif string.sub(fields[i], 1, 1) ~= '#' then
-      found.members[#found.members + 1] = fields[i]
-      found.people = found.people + tonumber(string.match(fields[i + 1], '(%d+)$'))
+    elseif string.match(fields[i], '^[!-~]+%.%d+$') then
+      local people = string.match(fields[i + 1], '^%d+ %d+ %d+ (%d+)')
+      if people then
+        found.members[#found.members + 1] = fields[i]
+        found.people = found.people + tonumber(people)
+      end
     end
   end
   return found

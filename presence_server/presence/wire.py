@@ -8,18 +8,27 @@
 | `p:{room}:h:member` | HyperLogLog of the same, while they are estimated |
 | `p:{room}` | sharded channel: the room's changes |
 
-A member is `node.inc`: one incarnation of a node. The stamp counts the changes of one room in the order in which Redis
-made them; it says which of two answers is the newer one.
+In a database other than 0 they begin with its number, `p1:`: channels know no databases, and two installations on one
+Redis shall not hear each other. A member is `node.inc`: one incarnation of a node. The stamp counts the changes of one
+room in the order in which Redis made them; it says which of two answers is the newer one.
+
+What is not understood is passed over: a newer version may write more than this one knows, and anybody may write to a
+Redis.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-NODES_KEY = "p:{nodes}"
 EXACT, ESTIMATE = b"x", b"e"
 
-_NOBODY = "*"
+_NOBODY = b"*"
+_MEMBER = re.compile(rb"[!-~]+\.\d{1,20}")
+_FIGURES = re.compile(rb"(\d{1,18}) (\d{1,18}) (\d{1,18}) (\d{1,18})(?: .*)?")
+_MESSAGE = re.compile(
+    rb"(\*|[!-~]+\.\d{1,20}) (\d{1,18}) (\d{1,18}) (\d{1,18}) (\d{1,18})(?: .*?)?? (\d{1,18}) (\d{1,18}|-) (\w+)"
+)
 
 
 class Change(NamedTuple):
@@ -48,12 +57,13 @@ class Figures(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A room's hash; `stamp` is 0 where there is none."""
+    """A room's hash; `stamp` is 0 where there is none, `odd` how many of its fields were not understood."""
 
     stamp: int
     members: Mapping[str, Figures]
     unique: int | None
     is_estimate: bool
+    odd: int = 0
 
 
 class Published(NamedTuple):
@@ -64,13 +74,19 @@ class Published(NamedTuple):
     is_estimate: bool
 
 
-def base_key(room: str) -> str:
-    """The channel of a room, and the beginning of all its keys: they share a slot."""
-    return f"p:{{{room}}}"
+class Names:
+    """What things are called in one database of Redis."""
 
+    def __init__(self, database: int = 0) -> None:
+        self.prefix = f"p{database or ''}:"
+        self.nodes = f"{self.prefix}{{nodes}}"
 
-def room_of(channel: bytes) -> str:
-    return channel[3:-1].decode()
+    def base(self, room: str) -> str:
+        """The channel of a room, and the beginning of all its keys: they share a slot."""
+        return f"{self.prefix}{{{room}}}"
+
+    def room(self, channel: bytes) -> str:
+        return channel[len(self.prefix) + 1 : -1].decode()
 
 
 def node_of(member: str) -> str:
@@ -86,34 +102,57 @@ def hashed(viewer_id: str) -> bytes:
     return blake2b(viewer_id.encode(), digest_size=8).digest()
 
 
+def counters_of(reply: list[bytes]) -> dict[str, int]:
+    """The membership hash, as HGETALL answers."""
+    return {name.decode(): int(count) for name, count in _members(reply) if count.isdigit()}
+
+
 def change_of(message: bytes) -> Change:
     """A message of a room's channel. Raises ValueError for what is none."""
-    member, version, connections, active, people, stamp, unique, mode = message.decode().split(" ")
+    found = _MESSAGE.fullmatch(message)
+    if found is None:
+        raise ValueError("not a change")
+    member, version, connections, active, people, stamp, unique, mode = found.groups()
     return Change(
-        "" if member == _NOBODY else member,
+        "" if member == _NOBODY else member.decode(),
         int(version),
         int(connections),
         int(active),
         int(people),
         int(stamp),
         _unique(unique),
-        mode.encode() == ESTIMATE,
+        mode == ESTIMATE,
     )
 
 
 def published_of(reply: list[bytes]) -> Published:
     """What the scripts that change a room answer."""
     stamp, unique, mode = reply
-    return Published(int(stamp), _unique(unique.decode()), mode == ESTIMATE)
+    return Published(int(stamp), _unique(unique), mode == ESTIMATE)
 
 
 def snapshot_of(reply: list[bytes]) -> Snapshot:
     """A room's hash, as HGETALL answers."""
-    fields = {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
-    stamp, unique, mode = fields.pop("#s", b"0"), fields.pop("#u", b"-"), fields.pop("#m", EXACT)
-    members = {member: Figures(*map(int, value.split(b" "))) for member, value in fields.items()}
-    return Snapshot(int(stamp), members, _unique(unique.decode()), mode == ESTIMATE)
+    own = {name: value for name, value in _pairs(reply) if name.startswith(b"#")}
+    stamp, unique = own.get(b"#s", b""), own.get(b"#u", b"")
+    found = ((name, _FIGURES.fullmatch(value)) for name, value in _members(reply))
+    members = {name.decode(): Figures(*map(int, figures.groups())) for name, figures in found if figures}
+    return Snapshot(
+        int(stamp) if stamp.isdigit() else 0,
+        members,
+        int(unique) if unique.isdigit() else None,
+        own.get(b"#m") == ESTIMATE,
+        odd=len(reply) // 2 - len(own) - len(members),
+    )
 
 
-def _unique(text: str) -> int | None:
-    return None if text == "-" else int(text)
+def _pairs(reply: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    return zip(reply[::2], reply[1::2], strict=True)
+
+
+def _members(reply: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    return ((name, value) for name, value in _pairs(reply) if _MEMBER.fullmatch(name))
+
+
+def _unique(text: bytes) -> int | None:
+    return None if text == b"-" else int(text)

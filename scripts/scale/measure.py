@@ -19,7 +19,7 @@ from presence_server.presence.book import Book, Publication
 from presence_server.presence.members import Members
 from presence_server.presence.state import SharedState
 from presence_server.presence.store import Heard, Store
-from presence_server.presence.wire import Change, Figures, Published, Snapshot, base_key, hashed
+from presence_server.presence.wire import Change, Figures, Names, Published, Snapshot, hashed
 from presence_server.rooms import RoomCounter
 from scripts.stack.processes import Child, StackError
 from scripts.stack.redis import find_redis, start_redis
@@ -165,7 +165,7 @@ async def _counted(bench: Bench) -> float:
 
 async def _messages(bench: Bench) -> Costs:
     """Messages to nodes that only listen, some at a time as they are said, and to one that does what a node does."""
-    channel = base_key(_room(1))
+    channel = Names().base(_room(1))
     message = f"{_member(7)} 1 17 12 15 1795257000123456 412 x"
 
     async def publish() -> None:

@@ -34,6 +34,10 @@ def describe(where: Addresses, secret: str | None, *, data: Path, redis_url: str
         ("data, logs", str(data)),
     ]
     lines = [f"  {name:<12} {url}" for name, url in rows]
+    if len(where.public_presence) > 1:
+        lines.append(
+            "Pages connect to the first of the sockets; a client of your own may choose any: all count together."
+        )
     return "\n".join(["Ready.", *lines, "Ctrl-C stops everything."])
 
 

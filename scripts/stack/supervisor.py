@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from scripts.stack.processes import Child, StackError
 from scripts.stack.redis import find_redis, start_redis
 
 READY_SECONDS = 60.0
+SHARED_LOOKS, LOOK_SECONDS = 40, 0.25
+"""How often it is asked whether the presence processes found each other before it is said that they did not."""
 
 
 class Stack:
@@ -105,6 +109,17 @@ class Stack:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
             for child, url in waiting:
                 await child.wait_until(partial(_is_ready, http, url), seconds=READY_SECONDS)
+            if len(self._presence) > 1:
+                await self._see_them_share(http)
+
+    async def _see_them_share(self, http: aiohttp.ClientSession) -> None:
+        """Say so where they do not find each other soon."""
+        for _ in range(SHARED_LOOKS):
+            if (trouble := await _trouble(http, self._addresses.presence)) is None:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        words = f"the presence processes do not share their counts yet: {trouble}"
+        print(f"scripts/up: {words}", file=sys.stderr, flush=True)
 
     async def _start_demo(self) -> None:
         where = self._addresses
@@ -123,6 +138,17 @@ class Stack:
         child = await Child.start(name, [sys.executable, *arguments], env=env, logs=self._logs)
         self._children.append(child)
         return child
+
+
+async def _trouble(http: aiohttp.ClientSession, urls: Sequence[str]) -> str | None:
+    """Why the first one that says so counts alone; None where none does."""
+    for url in urls:
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with http.get(f"{url}/readyz") as answer:
+                said = await answer.json()
+                if "redis" in said.get("reasons", {}):
+                    return str(said["reasons"]["redis"])
+    return None
 
 
 async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:

@@ -160,3 +160,22 @@ async def test_a_study_call_by_socket(programs):
     daily = await programs.get("/api/study-sessions/daily?userId=ann")
     assert sum(day["seconds"] for day in daily["days"]) == row["durationSeconds"]
     await back.leave()
+
+
+async def test_a_study_call_that_http_began_goes_on_by_socket(programs):
+    """The start's token is shown in the handshake: one session, with the time of both."""
+    await programs.start("backend_api")
+    await programs.start("presence_server")
+    said = {"userId": "ann", "callId": "c9"}
+    begun = await post(programs, "/api/study-sessions/stream-duration", said | {"action": "start"})
+    await asyncio.sleep(1.5)
+    token = tokens.mint(programs.ring.token_secret, {"sub": "ann"}, now=time.time(), ttl_seconds=600)
+    page = Page("/study", token=token, callId="c9", sessionToken=begun["sessionToken"])
+    session = await page.open(programs.presence)
+    assert (session["sessionId"], session["resumed"]) == (begun["id"], True)
+    await asyncio.sleep(1.5)
+    assert (await page.end())["ok"] is True
+    data = await until(programs, CALLS, lambda data: data["sessions"][0]["status"] == "completed")
+    (row,) = data["sessions"]
+    assert (row["id"], 3 <= row["durationSeconds"] <= 10) == (begun["id"], True)
+    await page.leave()

@@ -38,6 +38,7 @@ def test_one_of_three_dies_and_the_others_go_on(start_stack):
     stack = start_stack(presence=3).wait_ready()
     printed = "\n".join(stack.lines)
     assert all(f"{url}/socket.io/" in printed for url in stack.presence_urls)
+    assert "Pages connect to the first of the sockets" in printed
     names = {(stack.data / name / "node").read_text() for name in ("presence", "presence-2", "presence-3")}
     assert len(names) == 3
 
@@ -54,6 +55,13 @@ def test_one_of_three_dies_and_the_others_go_on(start_stack):
 def _is_alive(url: str) -> bool:
     with urllib.request.urlopen(f"{url}/livez", timeout=10) as answer:
         return answer.status == 200
+
+
+def test_a_configured_redis_that_is_not_there_is_said(start_stack):
+    """The stack is ready all the same: each process counts alone, and it is said why they do not together."""
+    stack = start_stack(presence=2, env={"PRESENCE__REDIS__URL": "redis://127.0.0.1:1/0"}).wait_ready()
+    [words] = [line for line in stack.lines if "do not share their counts" in line]
+    assert "127.0.0.1:1" in words
 
 
 def test_the_last_presence_process_ends_the_stack(start_stack):

@@ -1,7 +1,7 @@
 /** The study client against a socket and a server that the test plays. */
 
 import assert from 'node:assert/strict';
-import { afterEach, test } from 'node:test';
+import { afterEach, mock, test } from 'node:test';
 
 import { studyHook } from '../../backend_api/pages/static/client/study-react.js';
 import { dailyHours, endTracking, isTracking, startTracking, subjectOf } from '../../backend_api/pages/static/client/study.js';
@@ -9,7 +9,12 @@ import { dailyHours, endTracking, isTracking, startTracking, subjectOf } from '.
 const TOKEN = `x.${Buffer.from(JSON.stringify({ sub: 'änn' })).toString('base64url')}.y`;
 const realFetch = globalThis.fetch;
 
+/** What a socket of the page would show now. */
+const shown = (socket) => new Promise((resolve) => { socket.options.auth(resolve); });
+const settled = () => new Promise((resolve) => { setImmediate(resolve); });
+
 afterEach(async () => {
+  mock.timers.reset();
   await endTracking('c1');
   await endTracking('c2');
   globalThis.fetch = realFetch;
@@ -37,7 +42,7 @@ function fakeServer() {
   const asked = [];
   globalThis.fetch = async (target, options = {}) => {
     asked.push([target, options.body && JSON.parse(options.body)]);
-    return { ok: true, json: async () => ({ data: { id: 's1', joinedAt: new Date().toISOString(), days: [{ date: '2026-11-21' }] } }) };
+    return { ok: true, json: async () => ({ data: { id: 's1', sessionToken: 't1', joinedAt: new Date().toISOString(), days: [{ date: '2026-11-21' }] } }) };
   };
   return asked;
 }
@@ -68,6 +73,41 @@ test('without a socket HTTP starts and ends it', async () => {
   assert.deepEqual(asked.map(([, body]) => body), [
     { userId: 'änn', callId: 'c1', action: 'start' }, { userId: 'änn', callId: 'c1', action: 'end' },
   ]);
+});
+
+test('a socket that comes late goes on with what HTTP began, and nothing is missing between the two', async () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_795_257_000_000 });
+  const asked = fakeServer();
+  const { io, made } = fakeIo();
+  startTracking({ io, url: 'http://p', backendUrl: 'http://b', token: TOKEN, callId: 'c1' });
+  const [socket] = made;
+  socket.connected = false;
+  assert.equal((await shown(socket)).sessionToken, undefined);
+  mock.timers.tick(5_000);
+  await settled();
+  assert.deepEqual(asked.map(([, body]) => body.action), ['start']);
+  mock.timers.tick(40_000);
+  assert.equal((await shown(socket)).sessionToken, 't1');
+  socket.connected = true;
+  socket.hear('session', { sessionId: 's1', sessionToken: 't2', startedAt: '2026-11-21T10:00:00Z', resumed: true });
+  await settled();
+  assert.deepEqual(asked.map(([, body]) => body.action), ['start', 'start']);
+  mock.timers.tick(120_000);
+  await settled();
+  assert.equal(asked.length, 2);
+  assert.equal((await shown(socket)).sessionToken, 't2');
+});
+
+test('a page that slept begins anew', async () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_795_257_000_000 });
+  fakeServer();
+  const { io, made } = fakeIo();
+  startTracking({ io, url: 'http://p', backendUrl: 'http://b', token: TOKEN, callId: 'c1' });
+  made[0].connected = false;
+  mock.timers.tick(5_000);
+  await settled();
+  mock.timers.setTime(1_795_257_000_000 + 8 * 3_600_000);
+  assert.equal((await shown(made[0])).sessionToken, undefined);
 });
 
 test('several calls at once are several sessions', () => {

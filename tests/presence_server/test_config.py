@@ -91,3 +91,15 @@ def test_a_setting_that_cannot_work_is_refused_by_name(tmp_path, toml, names):
         _load(tmp_path, toml)
     assert names in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_nodes_name_leaves_room_for_the_numbers_of_its_processes(tmp_path):
+    """node-1, node-2: they are names, too."""
+    several = {
+        "PRESENCE__PROCESSES": "10",
+        "PRESENCE__SOCKET__TRANSPORTS": '["websocket"]',
+        "PRESENCE__REDIS__URL": "redis://127.0.0.1",
+    }
+    assert _load(tmp_path, PRESENCE__NODE="n" * 61, **several).presence.processes == 10
+    with pytest.raises(ConfigError, match="61 characters"):
+        _load(tmp_path, PRESENCE__NODE="n" * 62, **several)

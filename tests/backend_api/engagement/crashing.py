@@ -58,3 +58,19 @@ class _Collection:
             return await self._owner.step(lambda: method(*args, **options), half)
 
         return call
+
+
+class Overtaken(Crashing):
+    """After so many steps something else happens; after `more` steps the process is gone."""
+
+    def __init__(self, mongo, after, meanwhile, more):
+        super().__init__(mongo)
+        self._after, self._meanwhile, self._more = after, meanwhile, more
+
+    async def step(self, run, partly):
+        self._after -= 1
+        if self._after == -1:
+            await self._meanwhile()
+        if self._after < -1 - self._more:
+            raise Crash
+        return await run()

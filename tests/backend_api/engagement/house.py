@@ -14,6 +14,7 @@ from backend_api.engagement.foundations import Foundations
 from backend_api.engagement.ingest import Ingest
 from backend_api.engagement.periods import DAY_SECONDS, Calendar
 from backend_api.engagement.raw import RawEvents
+from backend_api.engagement.recounting import Recounter
 from backend_api.engagement.recovery import Recovery
 from backend_api.engagement.retention import Retention
 from backend_api.engagement.rolling import Roller
@@ -31,12 +32,15 @@ class House:
         self.retention = Retention(self.calendar, raw_days, 7)
         self.catalogue, self.tracks, self.raw = Catalogue(mongo), Tracks(mongo), RawEvents(mongo)
         self.stats = Stats(mongo, self.calendar)
-        self.roller = Roller(self.raw, self.stats, self.calendar, clock)
+        self.recounter = Recounter(self.raw, self.calendar, clock)
+        self.roller = Roller(self.stats, self.calendar, clock)
         self.ingest = Ingest(mongo, self.retention, clock)
         recovery = Recovery(mongo, self.ingest, self.calendar, clock)
         self.foundations = Foundations(mongo, self.retention, clock)
         registry = CollectorRegistry()
-        self.folder = Folder(mongo, self.roller, recovery, self.foundations, self.retention, clock, registry)
+        self.folder = Folder(
+            mongo, self.recounter, self.roller, recovery, self.foundations, self.retention, clock, registry
+        )
 
     async def start(self, **artists):
         """The indexes, and tracks by artist: `start(a=["t1", "t2"])`."""

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from backend_api.db import Mongo
-from backend_api.engagement import rolling
+from backend_api.engagement import recounting
 from backend_api.engagement.documents import GROUP_STATS, RAW, TRACK_STATS
 from backend_api.engagement.events import Sender
 from backend_api.engagement.rollups import Ends, count
@@ -88,7 +88,7 @@ async def test_after_any_crashes_raw_counters_and_rollups_agree(embedded_url, mo
 
     Two processes roll up, every hour by its slices, while days pass.
     """
-    monkeypatch.setattr(rolling, "MANY", 1)
+    monkeypatch.setattr(recounting, "MANY", 1)
     clock, mongo = Clock(), Mongo(embedded_url, database=f"test-{uuid4().hex[:12]}", embedded=True)
     try:
         crashing = Crashing(mongo)
@@ -173,7 +173,7 @@ async def _check_rollups(mongo, family, subject, raw):
                 wanted.setdefault(_start(period, event["timestamp"]), []).append(event)
         assert {document["periodStart"] for document in found} == set(wanted)
         for document in found:
-            figures = count(wanted[document["periodStart"]], Ends(ends))
+            figures = count(wanted[document["periodStart"]], Ends(ends).of)
             assert document["figures"]["sums"] == list(figures.sums), (period, subject)
             heard = _heard(wanted[document["periodStart"]], ends)
             assert (figures.sums.ended, figures.sums.duration_ms) == (len(heard), 1_000 * sum(heard))

@@ -51,6 +51,13 @@ def test_however_wrong_the_devices_clock_is_the_time_is_right(wrong_by):
     assert true_time(sent, CONDITIONS._replace(sent_at=NOW + wrong_by)) == NOW - 10
 
 
+def test_a_batch_that_was_long_on_its_way_does_not_change_the_order_of_what_happened():
+    """The clock seems a little slow then: the device is believed."""
+    first = true_time(read(play(ago=3)), CONDITIONS._replace(sent_at=NOW - 3))
+    second = true_time(read(play(ago=2)), CONDITIONS._replace(sent_at=NOW - 0.1))
+    assert (first, second) == (NOW - 3, NOW - 2)
+
+
 def test_a_person_is_the_user_else_the_device_else_the_visit():
     """Without consent the device is not looked at."""
     item = play(anonymousId="d1")

@@ -14,7 +14,7 @@ DAY = 86_400
 
 
 def upkeep_of(house):
-    return Upkeep(house.mongo, house.roller, house.foundations, house.retention, house.clock, purges=True)
+    return Upkeep(house.mongo, house.recounter, house.foundations, house.retention, house.clock, purges=True)
 
 
 async def plays_of(house, collection):
@@ -79,7 +79,19 @@ async def test_days_to_come_cannot_be_rebuilt(house, clock):
         await upkeep_of(house).rebuild(today, today.replace(year=9999))
 
 
-async def test_the_time_zone_of_the_first_rollup_stays_in_force(house, event, clock, make_house):
+async def test_until_the_first_event_the_time_zone_may_change(house, event, make_house):
+    """Starting once before it is configured binds to nothing."""
+    await house.folder.run()
+    moved = make_house(zone=ZoneInfo("Europe/Berlin"))
+    await moved.folder.run()
+    assert moved.calendar.zone == "Europe/Berlin"
+    await moved.send(event("play", eventId="e1"))
+    again = make_house(zone=ZoneInfo("America/New_York"))
+    await again.folder.run()
+    assert again.calendar.zone == "Europe/Berlin"
+
+
+async def test_the_time_zone_of_the_first_event_stays_in_force(house, event, clock, make_house):
     """Hours of two zones are not mixed: days go on as they were, whatever is configured now."""
     clock.at += 15 * 3_600
     await house.folder.run()

@@ -192,6 +192,14 @@ async def test_an_address_that_sends_too_much_is_told_when_to_come_back(start_ap
         assert (await api.send(event("play", eventId="more"), key="k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe"))["accepted"] == 1
 
 
+async def test_a_signed_in_listener_is_no_crawler_whatever_the_app_says(api, event):
+    """Libraries of apps are in the list of crawlers."""
+    agent = {"User_Agent": "MyApp/3.2 (Android 14; okhttp/4.12.0)"}
+    await api.send(event("play", eventId="guest"), **agent)
+    await api.send(event("play", eventId="user"), claims={}, **agent)
+    assert (await api.data("GET", "/api/tracks/t1/counters"))["playCount"] == 1
+
+
 @pytest.mark.parametrize(
     ("path", "claims", "status"),
     [

@@ -286,7 +286,7 @@ async def test_the_purge_removes_what_is_too_old_and_nothing_else(house, event, 
     async def rest(seconds):
         rests.append(seconds)
 
-    upkeep = Upkeep(house.mongo, house.roller, house.foundations, house.retention, clock, purges=True)
+    upkeep = Upkeep(house.mongo, house.recounter, house.foundations, house.retention, clock, purges=True)
     await upkeep.purge("play_events", rest)
     left = await house.mongo["play_events"].find().to_list(None)
     assert [one["_id"] for one in left] == ["e1", "e80"]

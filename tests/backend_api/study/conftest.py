@@ -25,6 +25,7 @@ class Stream:
 
     def __init__(self):
         self.calls, self.asked, self.fails, self.odd = {}, [], None, {}
+        self.at_most = 25
 
     def app(self):
         app = web.Application()
@@ -32,9 +33,11 @@ class Stream:
         app.router.add_get("/api/v2/video/call/{type}/{id}/session/{session}/participant_sessions", self.participants)
         return app
 
-    def knows(self, call_id, *, started, ended=None, stays=()):
-        """A call with one session; stays are (user, joined, left), in Unix seconds."""
-        self.calls[f"default:{call_id}"] = (started, ended, stays)
+    def knows(self, call_id, *, started, ended=None, stays=(), session="sess"):
+        """A session of a call, its latest one; stays are (user, joined, left), in Unix seconds."""
+        known = self.calls.setdefault(f"default:{call_id}", {})
+        known.pop(session, None)
+        known[session] = (started, ended, stays)
 
     async def call(self, request):
         odd = self.odd.get(request.match_info["id"])
@@ -44,20 +47,26 @@ class Stream:
         found = self._found(request)
         if found is None:
             return web.json_response({"code": 16}, status=404)
-        started, ended, _ = found
-        session = {"id": "sess", "started_at": _time(started), "ended_at": _time(ended), "participants": []}
+        latest = list(found)[-1]
+        started, ended, _ = found[latest]
+        session = {"id": latest, "started_at": _time(started), "ended_at": _time(ended), "participants": []}
         return await in_pieces(
             request, {"call": {"id": request.match_info["id"], "session": session}, "duration": "8.1ms"}
         )
 
     async def participants(self, request):
-        _, _, stays = self._found(request)
+        known = (self._found(request) or {}).get(request.match_info["session"])
+        if known is None:
+            return web.json_response({"code": 16}, status=404)
+        first, limit = int(request.query.get("next", 0)), min(self.at_most, int(request.query["limit"]))
+        rest = len(known[2]) > first + limit
         listed = [
             {"user_id": user, "user_session_id": f"{user}-{joined}", "joined_at": _time(joined), "left_at": _time(left),
              "duration_in_seconds": None if left is None else int(left - joined)}
-            for user, joined, left in stays
+            for user, joined, left in known[2][first : first + limit]
         ]  # fmt: skip
-        return await in_pieces(request, {"participants_sessions": listed, "duration": "3.2ms"})
+        more = {"next": str(first + limit)} if rest else {}
+        return await in_pieces(request, {"participants_sessions": listed, "duration": "3.2ms"} | more)
 
     def _found(self, request):
         self.asked.append(request.path)

@@ -212,18 +212,63 @@ async def test_days_are_split_at_the_midnight_of_the_zone_asked_for(api):
     assert [(day["date"], day["seconds"]) for day in days] == [("2026-11-21", 3_600)]
 
 
+async def call_of(api, user, call="c9"):
+    """A call as this user sees it: status and data."""
+    status, answer = await api("GET", f"/api/study-sessions/calls/{call}", claims={"sub": user, "roles": ["user"]})
+    return status, answer.get("data")
+
+
 async def test_a_call_and_who_is_in_it(api, hook, event):
     """For participants; with or without the type in its name."""
     await track(api, "start")
     await hook(event("call.session_started", -60))
-    await hook(event("call.session_participant_joined", -30, user="bob"))
+    for user in ("ann", "bob"):
+        await hook(event("call.session_participant_joined", -30, user=user))
 
     async def look():
-        return (await api.data("GET", "/api/study-sessions/calls/default:c9", claims=ANN))["participants"]
+        status, call = await call_of(api, "ann", "default:c9")
+        return status, call and call["participants"]
 
-    await until(look, ["ann", "bob"])
-    call = await api.data("GET", "/api/study-sessions/calls/c9", claims=BOB)
+    await until(look, (200, ["ann", "bob"]))
+    _, call = await call_of(api, "bob")
     assert (call["active"], call["durationSeconds"], call["endedAt"]) == (True, 60, None)
+
+
+async def test_a_start_makes_nobody_a_participant_of_a_call_that_the_provider_knows(api, hook, event):
+    """Who merely says so learns neither who is in it nor how long it lasts, and is not shown to those who are."""
+    await hook(event("call.session_started", -60))
+    await hook(event("call.session_participant_joined", -50, user="bob"))
+    await until_some(lambda: sessions(api, "?userId=bob"))
+    await track(api, "start")
+    api.clock.at += 60
+    await track(api, "end")
+    assert (await call_of(api, "ann"))[0] == 403
+    assert (await call_of(api, "bob"))[1]["participants"] == ["bob"]
+    (mine,) = await sessions(api)
+    assert (mine["durationSeconds"], mine["callDurationSeconds"]) == (60, None)
+    await hook(event("call.session_ended", 60))
+    api.clock.at += 3_600
+    await track(api, "start")
+    assert (await call_of(api, "ann"))[0] == 403
+
+
+async def test_who_was_in_a_call_long_ago_may_still_look(api):
+    """It is looked for further back where it was not held lately."""
+    await track(api, "start")
+    api.clock.at += 600
+    await track(api, "end")
+    api.clock.at += 30 * 86_400
+    status, call = await call_of(api, "ann")
+    assert (status, call["durationSeconds"], call["active"], call["participants"]) == (200, 600, False, ["ann"])
+    assert (await call_of(api, "bob"))[0] == 403
+
+
+async def test_without_the_provider_participants_are_who_says_so(api):
+    """There is nobody else to tell."""
+    await track(api, "start")
+    assert (await call_of(api, "bob"))[0] == 403
+    await track(api, "start", BOB)
+    assert (await call_of(api, "bob"))[1]["participants"] == ["ann", "bob"]
 
 
 async def test_a_correction_is_kept_with_its_reason(api):
@@ -238,22 +283,6 @@ async def test_a_correction_is_kept_with_its_reason(api):
     assert (row["durationSeconds"], row["durationSource"], row["reason"]) == (1_800, "manual", "the tab crashed")
     assert row["sources"] == {"provider": None, "server": 60, "manual": 1_800}
     assert (await api("PATCH", "/api/study-sessions/nope", {"durationSeconds": 1, "reason": "x"}))[0] == 404
-
-
-async def test_a_correction_over_midnight_is_in_both_days(api):
-    """Whichever day is asked for; it cannot reach into the future, nor be made while the session is on."""
-    api.clock.at = api.clock() // 86_400 * 86_400 + 86_400 - 1_200
-    started = await track(api, "start")
-    path, said = f"/api/study-sessions/{started['id']}", {"durationSeconds": 3_600, "reason": "x"}
-    assert (await api("PATCH", path, said, claims=ADMIN))[0] == 409
-    api.clock.at += 600
-    await track(api, "end")
-    assert (await api("PATCH", path, said, claims=ADMIN))[0] == 409
-    api.clock.at += 86_400
-    await api.data("PATCH", path, said, claims=ADMIN)
-    for day, seconds in (("2026-11-21", 1_200), ("2026-11-22", 2_400)):
-        found = await api.data("GET", f"/api/study-sessions/daily?userId=ann&from={day}&to={day}", claims=ADMIN)
-        assert [(one["date"], one["seconds"]) for one in found["days"]] == [(day, seconds)]
 
 
 async def test_a_session_that_only_the_provider_knows_is_corrected(api, hook, event):

@@ -6,11 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_api.sessions.statistics import whole
-from backend_api.study.calls import Facts, Joined, Left, stays
-from backend_api.study.rows import Manual, Measured, call_spans, hours_by_day, rows, within
+from backend_api.study.calls import Facts, Joined, Left, spans_of_call, stays
+from backend_api.study.matching import Measured
+from backend_api.study.rows import Manual, call_spans, hours_by_day, within
+from backend_api.study.rows import rows as rows_of
 
 UTC = ZoneInfo("UTC")
 NOW = 200_000.0
+
+
+def rows(measured, calls, manual, now):
+    """The rows of what was measured, and of the provider's facts by call."""
+    return rows_of(measured, {call: stays(facts) for call, facts in calls.items()}, manual, now)
 
 
 def ours(number, start, seconds, user="ann", call="c"):
@@ -69,10 +76,10 @@ def test_a_call_that_is_held_again_is_another_span():
     """A room used daily does not add its days up; everybody in one of them sees the same."""
     mine = [ours(1, 1_000.0, 600), ours(2, 1_200.0, 900, user="bob"), ours(3, 90_000.0, 60)]
     found = rows(mine, {}, {}, NOW)
-    spans = call_spans(Facts(), found, NOW)
+    spans = call_spans([], found, NOW)
     assert spans == [(1_000, 2_100), (90_000, 90_060)]
     assert [within(row, spans, NOW) for row in found] == [[(90_000, 90_060)], [(1_000, 2_100)], [(1_000, 2_100)]]
-    assert call_spans(Facts(opened=frozenset({900.0}), closed=frozenset({2_200.0})), found, NOW) == [(900, 2_200)]
+    assert call_spans([(900.0, 2_200.0)], found, NOW) == [(900, 2_200)]
 
 
 def still_there(start, user="ann", key="k"):
@@ -115,5 +122,33 @@ def test_a_stay_whose_end_is_never_told_is_no_measure():
     (row,) = rows([silent], {"c": still_there(1_005.0)}, {}, 1_005.0 + 86_401)
     assert (row.source, row.seconds, row.left_at) == ("server", 600, 1_600.0)
     opened = Facts(opened=frozenset({1_000.0}))
-    assert call_spans(opened, [row], 1_000.0 + 86_401) == [(1_000, 1_600)]
-    assert call_spans(opened, [row], 3_000.0) == [(1_000, 3_000)]
+    assert call_spans(spans_of_call(opened, 90_000.0), [row], 90_000.0) == [(1_000, 1_600)]
+    assert call_spans(spans_of_call(opened, 3_000.0), [row], 3_000.0) == [(1_000, 3_000)]
+
+
+def test_a_stay_over_two_sessions_of_ours_is_counted_once():
+    """A page that was gone for more than a minute: each of its sessions has its part of what the provider saw."""
+    mine = [ours(1, 1_000.0, 1_800), ours(2, 2_900.0, 1_700)]
+    found = {row.id: row for row in rows(mine, {"c": theirs((1_000.0, 3_600))}, {}, NOW)}
+    assert [(found[one].joined_at, found[one].left_at, found[one].seconds, found[one].source) for one in found] == [
+        (2_900.0, 4_600.0, 1_700, "provider"),
+        (1_000.0, 2_900.0, 1_900, "provider"),
+    ]
+
+
+def test_sessions_side_by_side_share_no_stay():
+    """Two tabs: each has the stay that it overlaps most, whole."""
+    mine = [ours(1, 1_000.0, 3_600), ours(2, 2_000.0, 600)]
+    found = {row.id: row for row in rows(mine, {"c": theirs((1_000.0, 3_590), (2_000.0, 590))}, {}, NOW)}
+    assert found["s1"].provider_seconds == 3_590
+
+
+def test_a_lost_left_before_another_connection_counts_no_gap():
+    """The provider knows that the last connection left; when the first one did is not known, and not guessed."""
+    facts = still_there(1_000.0, key="a").merge(still_there(6_000.0, key="b"))
+    facts = facts.merge(Facts(left=frozenset({Left("b", "ann", 6_600.0, 600)})))
+    found = rows([], {"c": facts}, {}, 10_000.0)
+    assert [(row.joined_at, row.left_at, row.seconds) for row in found] == [
+        (6_000.0, 6_600.0, 600),
+        (1_000.0, 1_000.0, 0),
+    ]

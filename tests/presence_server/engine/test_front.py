@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import subprocess
 
@@ -36,6 +37,29 @@ async def test_http_and_websocket_share_a_port(run):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         assert await reader.readexactly(11) == b"hello world"
     writer.close()
+
+
+async def test_several_are_let_in_by_one_turn_of_the_loop(run):
+    """A crowd does not queue for a turn each."""
+    heads, crowd, most = run.server.connections.heads, [socket.socket() for _ in range(16)], 0
+    for one in crowd:
+        one.connect(("127.0.0.1", run.port))
+    async with asyncio.timeout(3):
+        while len(heads) < len(crowd):
+            before = len(heads)
+            await asyncio.sleep(0)
+            most = max(most, len(heads) - before)
+    assert most >= 4
+    for one in crowd:
+        one.close()
+
+
+async def test_a_port_that_is_closed_lets_nobody_in(run):
+    """However many listen on it."""
+    run.engine.stop_listening()
+    await asyncio.sleep(0.01)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", run.port)
 
 
 async def test_an_upgrade_may_arrive_byte_by_byte_with_frames_behind_it(run):

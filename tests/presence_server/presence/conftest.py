@@ -32,9 +32,11 @@ async def start_nodes(tmp_path, backend):
     async with AsyncExitStack() as stack:
 
         async def start(count: int, url: str | None, **presence: object):
+            top = presence.pop("data_dir", tmp_path)
+            folders = [top / f"n{n}" for n in range(count)]
             roots = [
-                settings(tmp_path / f"n{n}", backend.url, node=f"n{n}", redis={"url": url}, **presence)
-                for n in range(count)
+                settings(folder, backend.url, redis={"url": url}, **{"node": folder.name, **presence})
+                for folder in folders
             ]
             return [await stack.enter_async_context(running(root)) for root in roots]
 

@@ -6,12 +6,12 @@ and the scripts that do it in earnest are tested on real servers beside this.
 
 import asyncio
 import random
-import selectors
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
 from presence_server.errors import Unreachable
+from presence_server.presence.complaints import Complaints
 from presence_server.presence.line import ANSWER_SECONDS
 from presence_server.presence.redis import RedisPresence
 from presence_server.presence.wire import Change, Figures, Published, Snapshot, hashed, node_of
@@ -20,34 +20,6 @@ from presence_server.rooms import RoomCounter
 EPOCH = 1_800_000_000.0
 SMALL = 5
 """The model counts so few people in the script, and the others by and by, so that both ways are walked."""
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes at once when there is nothing to do."""
-
-    def __init__(self) -> None:
-        super().__init__(_Selector(self))
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Selector(selectors.SelectSelector):
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout=None):
-        assert timeout is not None, "everybody waits for ever"
-        self._loop.now += timeout
-        return super().select(0)
-
-
-def in_virtual_time(work) -> None:
-    """Run a coroutine in a loop of its own."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(work)
 
 
 @dataclass
@@ -66,6 +38,10 @@ class Redis:
         self.rooms: dict[str, Room] = {}
         self.people: dict[tuple[str, str], set[bytes]] = {}
         self.links: list[Link] = []
+        self.away: set[str] = set()
+        """Rooms of a shard that is not there; the membership is on another one."""
+        self.refused: set[str] = set()
+        """Rooms whose keys nobody can read or write."""
         self._stamps = count(1)
 
     def flush(self) -> None:
@@ -76,6 +52,19 @@ class Redis:
         self.flush()
         self._stamps = count(1)
 
+    def shard_goes(self, room: str) -> None:
+        """What the others tell each other of the room is lost from now on, with whatever hears it."""
+        self.away.add(room)
+        for link in self.links:
+            link.stale.add(room)
+            link.lose(room)
+
+    def shard_comes(self, *, empty: bool) -> None:
+        for room in self.away if empty else ():
+            self.rooms.pop(room, None)
+            self.people = {key: ids for key, ids in self.people.items() if key[0] != room}
+        self.away = set()
+
     def enrol(self, node: str, inc: int, alone: bool) -> str:
         for member in [member for member in self.nodes if node_of(member) == node]:
             inc = max(inc, int(member.rpartition(".")[2]) + 1)
@@ -84,11 +73,10 @@ class Redis:
         self.nodes[f"{node}.{inc}"] = 1
         return f"{node}.{inc}"
 
-    def beat(self, member: str) -> dict[str, int] | None:
-        if member not in self.nodes:
-            return None
-        self.nodes[member] += 1
-        return dict(self.nodes)
+    def beat(self, member: str, others: Collection[str]) -> dict[str, int] | None:
+        for one in self.nodes.keys() & {member, *others}:
+            self.nodes[one] += 1
+        return dict(self.nodes) if member in self.nodes else None
 
     def accuse(self, member: str, counter: int) -> None:
         if self.nodes.get(member) == counter:
@@ -158,6 +146,10 @@ class Link:
         self._open = asyncio.Event()
         self._open.set()
         self._own = "-"
+        self.complaints = Complaints()
+        self.stale: set[str] = set()
+        """Rooms whose server went away under an open connection: who uses it learns so."""
+        self.slowness_seconds = 0.0
         self.reorders = 0.0
         self.loses = 0.0
         self.refuses = 0.0
@@ -178,6 +170,11 @@ class Link:
     def deafen(self) -> None:
         rooms, self._rooms = list(self._rooms), set()
         self._deafened(rooms)
+
+    def lose(self, room: str) -> None:
+        if room in self._rooms:
+            self._rooms.discard(room)
+            self._deafened([room])
 
     def die(self) -> None:
         self._redis.links.remove(self)
@@ -219,8 +216,8 @@ class Link:
         self._own = await self._call(self._redis.enrol, node, inc, alone)
         return self._own
 
-    async def beat(self, member):
-        return await self._call(self._redis.beat, member)
+    async def beat(self, member, others):
+        return await self._call(self._redis.beat, member, set(others))
 
     async def accuse(self, member, counter):
         await self._call(self._redis.accuse, member, counter)
@@ -228,8 +225,18 @@ class Link:
     async def resign(self, members):
         await self._call(self._redis.resign, set(members))
 
+    def _use(self, rooms) -> set[str]:
+        """Use the connections to the servers of these rooms; the ones that can be used."""
+        used = set(rooms)
+        if self.stale & used:
+            self.stale -= used
+            self._broken("a server went away")
+        return used - self._redis.away - self._redis.refused
+
     async def publish(self, publications):
-        wanted = [self._dice.random() >= self.refuses for _ in publications]
+        await asyncio.sleep(self.slowness_seconds)
+        usable = self._use(one.room for one in publications)
+        wanted = [one.room in usable and self._dice.random() >= self.refuses for one in publications]
         pairs = list(zip(publications, wanted, strict=True))
         try:
             return await self._call(lambda: [self._redis.publish(one) if is_ours else None for one, is_ours in pairs])
@@ -237,8 +244,10 @@ class Link:
             return [None] * len(publications)
 
     async def read(self, rooms):
+        usable = self._use(rooms)
         try:
-            return await self._call(self._redis.read, list(rooms))
+            found = await self._call(self._redis.read, list(rooms))
+            return [one if room in usable - self._redis.away else None for room, one in zip(rooms, found, strict=True)]
         except Unreachable:
             return [None] * len(rooms)
 
@@ -247,10 +256,10 @@ class Link:
 
     async def listen(self, rooms):
         try:
-            await self._call(lambda: self._rooms.update(rooms))
+            await self._call(lambda: self._rooms.update(set(rooms) - self._redis.away))
         except Unreachable:
             return set()
-        return set(rooms)
+        return self._rooms & set(rooms)
 
     async def ignore(self, rooms):
         self._rooms -= set(rooms)
@@ -262,6 +271,7 @@ class Link:
         await self._call(self._redis.unite, room)
 
     async def prove(self):
+        self._use(self.stale)
         await self._call(lambda: None)
 
     async def close(self):
@@ -371,6 +381,8 @@ class World:
 
     def heal(self) -> None:
         self.up(empty=False)
+        self.redis.shard_comes(empty=False)
+        self.redis.refused = set()
         for node in self.nodes.values():
             node.link.unblock()
             node.link.loses = node.link.reorders = node.link.refuses = 0.0

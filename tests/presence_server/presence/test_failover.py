@@ -1,17 +1,19 @@
 """Servers that change places under running nodes: a slot of a Cluster that moves, a primary that dies."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.crc import key_slot
 
-from presence_server.presence.wire import NODES_KEY, base_key
+from presence_server.presence.wire import Names
 from tests.presence_server.helpers import Page, until
 from tests.presence_server.presence.servers import cluster, replicated
 
+NAMES = Names()
 ROOM = "auction:moves"
 ROOMS = [f"auction:{number}" for number in range(99)]
-SLOT = key_slot(base_key(ROOM).encode())
+SLOT = key_slot(NAMES.base(ROOM).encode())
 
 
 async def _everybody_is_connected(nodes):
@@ -92,14 +94,57 @@ def _replication(server):
     return f"role:{found['role']}".encode() if isinstance(found, dict) else found
 
 
+@asynccontextmanager
+async def _coming_and_going(visitor, room):
+    """Somebody joins and leaves the room again and again."""
+
+    async def for_ever() -> None:
+        while True:
+            for what in ("join", "leave"):
+                await visitor.call(what, {"room": room})
+                await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(for_ever())
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_cluster_node_that_dies_while_its_rooms_are_spoken_of(tmp_path, start_nodes, meet, page):
+    """Long enough for everybody to be accused who could be: the rooms on the other servers are right all the time."""
+    with cluster(tmp_path / "cluster") as servers:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        nodes = await start_nodes(2, url, limits={"events_per_second": 1000, "events_at_once": 1000})
+        await meet(nodes)
+        owner = next(server for server in servers if _owns(server, SLOT))
+        elsewhere = [room for room in ROOMS if not _owns(owner, key_slot(NAMES.base(room).encode()))][:5]
+        others = {room: [await page().open(node.url) for node in nodes] for room in elsewhere}
+        for room, pair in others.items():
+            for other in pair:
+                await other.join(room)
+                await other.sees(pair.index(other) + 1)
+        async with _coming_and_going(await page().open(nodes[0].url), ROOM):
+            await asyncio.sleep(0.5)
+            owner.stop()
+            await asyncio.sleep(15)
+        for pair in others.values():
+            await pair[0].sees(2)
+            assert not [details for one in pair for _, details in one.updates if "degraded" in details]
+        assert "rooms not shared" in (await nodes[0].health.degraded())["redis"]
+        late = [await page().open(node.url) for node in nodes]
+        for one in late:
+            await one.join(elsewhere[0])
+        await late[0].sees(4)
+
+
 async def test_a_cluster_node_that_dies_and_is_replaced(tmp_path, start_nodes, meet, page):
     """While a primary is away its rooms are this node's own; the others' rooms are not touched."""
     with cluster(tmp_path / "cluster") as servers:
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
         nodes = await start_nodes(2, url)
         pages, owner = await meet(nodes), next(server for server in servers if _owns(server, SLOT))
-        assert not _owns(owner, key_slot(NODES_KEY.encode()))
-        elsewhere = next(room for room in ROOMS if not _owns(owner, key_slot(base_key(room).encode())))
+        assert not _owns(owner, key_slot(NAMES.nodes.encode()))
+        elsewhere = next(room for room in ROOMS if not _owns(owner, key_slot(NAMES.base(room).encode())))
         others = [await page().open(node.url) for node in nodes]
         for other in others:
             await other.join(elsewhere)

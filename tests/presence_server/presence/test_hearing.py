@@ -7,7 +7,8 @@ import pytest
 
 from tests.presence_server.helpers import until
 from tests.presence_server.presence.servers import one_server
-from tests.presence_server.presence.simulation import World, in_virtual_time
+from tests.presence_server.presence.simulation import World
+from tests.presence_server.presence.virtual_time import in_virtual_time
 
 ROOM = "auction:a"
 

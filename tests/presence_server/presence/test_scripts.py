@@ -85,19 +85,19 @@ async def _enrolled(url):
 async def test_a_member_beats_as_long_as_it_is_one(url):
     """One that was removed does not come back by beating; its successor has a higher number."""
     store, member = await _enrolled(url)
-    assert (await store.beat(member))[member] == 2
+    assert (await store.beat(member, ()))[member] == 2
     await store.accuse(member, 1)
-    assert (await store.beat(member))[member] == 3
+    assert (await store.beat(member, ()))[member] == 3
     await store.accuse(member, 3)
-    assert await store.beat(member) is None
+    assert await store.beat(member, ()) is None
     first = await store.enrol("n", 9, alone=False)
     second = await store.enrol("n", 3, alone=False)
     assert (first, second) == ("n.9", "n.10")
-    assert {"n.9", "n.10"} <= (await store.beat(second)).keys()
+    assert {"n.9", "n.10"} <= (await store.beat(second, ())).keys()
     third = await store.enrol("n", 3, alone=True)
-    assert (await store.beat(third)).keys() == {"n.11"}
+    assert (await store.beat(third, ())).keys() == {"n.11"}
     await store.resign([third])
-    assert await store.beat(third) is None
+    assert await store.beat(third, ()) is None
     await store.close()
 
 

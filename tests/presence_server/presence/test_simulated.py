@@ -8,10 +8,12 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.presence_server.presence.simulation import World, in_virtual_time
+from tests.presence_server.presence.simulation import World
+from tests.presence_server.presence.virtual_time import in_virtual_time
 
 NODES = ("n0", "n1", "n2")
 ROOMS = ("auction:a", "auction:b")
+BAD, GOOD = ROOMS
 PEOPLE = [f"g:{number}" for number in range(9)]
 
 node, room, person = st.sampled_from(NODES), st.sampled_from(ROOMS), st.sampled_from(PEOPLE)
@@ -30,6 +32,10 @@ faults = st.one_of(
     st.tuples(st.just("flush")),
     st.tuples(st.just("down")),
     st.tuples(st.just("up"), st.booleans()),
+    st.tuples(st.just("shard goes"), room),
+    st.tuples(st.just("shard comes"), st.booleans()),
+    st.tuples(st.just("forbid"), room),
+    st.tuples(st.just("allow")),
 )
 losses = st.one_of(st.tuples(st.just("lose"), node, share), st.tuples(st.just("reorder"), node, share))
 
@@ -59,6 +65,14 @@ async def _act(world: World, story) -> None:
                 world.down()
             case "up", [empty]:
                 world.up(empty=empty)
+            case "shard goes", [room]:
+                world.redis.shard_goes(room)
+            case "shard comes", [empty]:
+                world.redis.shard_comes(empty=empty)
+            case "forbid", [room]:
+                world.redis.refused.add(room)
+            case "allow", []:
+                world.redis.refused.clear()
             case _, [name, *more] if name in world.nodes:
                 _act_on(world.nodes[name], what, more)
 
@@ -133,3 +147,106 @@ def test_what_was_lost_without_a_trace_comes_with_the_next_reading(examples):
 def test_without_faults_two_quiet_seconds_are_enough(examples):
     """However people come and go."""
     _tell(_stories(), lambda _: QUIET, examples)
+
+
+visits_to_both = st.lists(visits, min_size=4, max_size=12)
+crowds = st.lists(st.tuples(st.just("join"), node, room, person), min_size=4, max_size=10)
+cuts = st.lists(st.tuples(st.just("cut"), node), max_size=2)
+
+
+def _meanwhile(begins, ends, examples, check=lambda world: None) -> None:
+    """While something is wrong with one room people come and go in both; the other one is right, and unmarked."""
+
+    async def story(crowd, visits, cuts, more, seed) -> None:
+        world = World(len(NODES), seed)
+        await asyncio.sleep(WARM_UP)
+        await _act(world, crowd)
+        await asyncio.sleep(QUIET)
+        await _act(world, begins)
+        await _act(world, [*visits, *cuts, ("pass", 0.5), *more])
+        for _ in range(6):
+            await asyncio.sleep(RECOVERY)
+            world.check([GOOD])
+            check(world)
+        await _act(world, ends)
+        await asyncio.sleep(RECOVERY)
+        world.check(ROOMS)
+        world.end()
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.tuples(crowds, visits_to_both, cuts, visits_to_both, st.integers(0, 2**32)))
+    def told(parts) -> None:
+        in_virtual_time(story(*parts))
+
+    told()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_shard_that_is_away_degrades_its_own_rooms_only(empty):
+    """Everywhere, for as long as it lasts; whatever connections break meanwhile. Right again when it is back."""
+
+    def is_local(world) -> None:
+        for node in world.nodes.values():
+            if BAD in node.counter:
+                assert dict(node.presence.marks(BAD)) == {"degraded": True}
+                assert node.figures(BAD)[0] == len(node.truth[BAD])
+
+    _meanwhile([("shard goes", BAD)], [("shard comes", empty)], 40, is_local)
+
+
+def test_a_room_that_redis_refuses_is_in_no_others_way():
+    """However often it fails, and under however many incarnations."""
+    _meanwhile([("forbid", BAD)], [("allow",)], 40)
+
+
+def test_who_cannot_say_a_room_says_that_it_counts_alone():
+    """After the few seconds for which the others' last counts are believed; only in that room."""
+
+    async def story() -> None:
+        world = World(2, 1)
+        await asyncio.sleep(WARM_UP)
+        here, there = world.nodes.values()
+        for one in (here, there):
+            one.join(BAD, f"g:{one.name}")
+            one.join(GOOD, f"g:{one.name}")
+        await asyncio.sleep(QUIET)
+        world.redis.refused.add(BAD)
+        here.join(BAD, "g:3")
+        await asyncio.sleep(RECOVERY)
+        assert (here.figures(BAD), dict(here.presence.marks(BAD))) == ((2, 2), {"degraded": True})
+        assert "1 of 2 rooms not shared" in await here.presence.trouble()
+        assert here.presence.measures()["presence_redis_rooms_not_shared"] == 1
+        world.check([GOOD])
+        world.redis.refused.clear()
+        await asyncio.sleep(RECOVERY)
+        world.check(ROOMS)
+        assert await here.presence.trouble() is None
+        world.end()
+
+    in_virtual_time(story())
+
+
+def test_a_node_that_says_everything_anew_for_long_is_believed_meanwhile():
+    """What its earlier incarnation said counts until it was said again, however long that takes."""
+    rooms = [f"auction:{number}" for number in range(1_600)]
+
+    async def story() -> None:
+        world = World(2, 1)
+        await asyncio.sleep(WARM_UP)
+        slow, other = world.nodes.values()
+        for room in rooms:
+            slow.join(room, "g:1")
+            other.join(room, "g:2")
+        await asyncio.sleep(RECOVERY)
+        slow.link.slowness_seconds = 3.0  # For each two hundred rooms.
+        slow.link.cut()
+        for _ in range(28):
+            await asyncio.sleep(1)
+            assert {other.figures(room) for room in rooms} == {(2, 2)}
+        slow.link.slowness_seconds = 0.0
+        await asyncio.sleep(RECOVERY)
+        world.check(rooms)
+        assert len(world.redis.nodes) == 2
+        world.end()
+
+    in_virtual_time(story())

@@ -8,8 +8,8 @@
  *       onDuration: ({ durationSeconds }) => { clock.textContent = `${Math.floor(durationSeconds / 60)} min`; } });
  *     // leaving the call: endTracking('math-7');
  *
- * A socket carries the session; while none can be had, HTTP beats do. Several calls at once are allowed. A reload
- * within a minute goes on with the session. The server measures, and the provider of the call has the last word.
+ * A socket carries the session; while none can be had, HTTP beats do, and a socket that comes later goes on with the
+ * same session. Several calls at once are allowed. A reload within a minute goes on with the session. The server measures, and the provider of the call has the last word.
  * Touches nothing global when imported.
  */
 
@@ -106,6 +106,7 @@ function track({
   let via = null;
   let isOver = false;
   let startedAt = null;
+  let sessionId = null;
   let sessionToken = null;
   let aliveAt = 0;
   const timers = { patience: null, beat: null, duration: null, keep: null };
@@ -114,13 +115,17 @@ function track({
 
   function auth(send) {
     freshOf(token).catch(() => undefined).then((fresh) => {
-      const sessionToken = stored(storageKey);
-      send({ callId, ...(fresh && { token: fresh }), ...(sessionToken && { sessionToken }) });
+      // Away for longer, as after a night of sleep: what is now is a new session.
+      const isRecent = Date.now() - aliveAt < RESUME_MS;
+      const shown = sessionToken === null ? stored(storageKey) : isRecent ? sessionToken : null;
+      send({ callId, ...(fresh && { token: fresh }), ...(shown && { sessionToken: shown }) });
     });
   }
 
   function began(session, carrier) {
     via = carrier;
+    [sessionId, sessionToken] = [session.sessionId, session.sessionToken ?? null];
+    alive();
     const isNews = startedAt !== session.startedAt;
     startedAt = session.startedAt;
     if (isNews) onSession({ ...session, callId, via });
@@ -140,7 +145,7 @@ function track({
     if (isOver || via !== 'http') return;
     const data = await say('start');
     if (isOver || via !== 'http') return;
-    if (data) began({ sessionId: data.id, startedAt: data.joinedAt, resumed: false }, 'http');
+    if (data) began({ sessionId: data.id, sessionToken: data.sessionToken, startedAt: data.joinedAt, resumed: false }, 'http');
     else onStatus({ status: 'reconnecting', via });
     timers.beat = setTimeout(beat, BEAT_MS);
     tellOurselves();
@@ -165,7 +170,11 @@ function track({
 
   function keepOnce() {
     // After a sleep a socket seems connected that is long lost.
-    if (isOver || sessionToken === null || !socket.connected || Date.now() - aliveAt >= RESUME_MS) return;
+    if (socket.connected && Date.now() - aliveAt < RESUME_MS) alive();
+  }
+
+  function alive() {
+    if (isOver || sessionToken === null) return;
     aliveAt = Date.now();
     store(storageKey, sessionToken);
   }
@@ -203,9 +212,11 @@ function track({
   if (socket) {
     socket.on('session', (session) => {
       clearTimeout(timers.patience);
-      [sessionToken, aliveAt] = [session.sessionToken, Date.now()];
-      keep();
+      clearTimeout(timers.beat);
+      // The last beat may be long ago: this one reaches to the socket's beginning.
+      if (via === 'http' && session.sessionId === sessionId) say('start');
       began(session, 'socket');
+      keep();
     });
     socket.on('duration', (said) => isOver || onDuration(said));
     socket.on('disconnect', () => {
