@@ -19,19 +19,30 @@ const DELIVERY_WORDS = {
 
 /**
  * Runs `load(signal)` now, with each new token and every 15 s while the page is looked at; a newer run puts an end to
- * the one before. Gives back a way to run it again.
+ * the one before. Gives back a way to run it again. `asked()` says in a text what is asked for: figures that answer
+ * another question are dimmed until the new ones are there, and gone where there are none.
  */
-export function keepLoaded(load) {
+export function keepLoaded(load, asked = () => '') {
+  const main = find('#main');
   let isShown = false;
+  let answered = null;
+  let problem = null;
   let loading = null;
   const reload = async () => {
     loading?.abort();
     if (currentToken() === null) return askForToken('missing');
     loading = new AbortController();
+    const question = asked();
+    if (question === answered) delete main.dataset.figures;
+    else main.dataset.figures ||= 'old';
     try {
       await load(loading.signal);
       if (!isShown) enterState('ready');
       isShown = true;
+      answered = question;
+      delete main.dataset.figures;
+      if (problem !== null && find('[data-banner]').textContent === problem) say('');
+      problem = null;
       show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
     } catch (error) {
       if (error.name === 'AbortError') return;
@@ -39,7 +50,9 @@ export function keepLoaded(load) {
         isShown = false;
         askForToken(error.reason);
       } else if (isShown) {
-        say(error.message, true);
+        problem = error.message;
+        say(problem, true);
+        if (question !== answered) main.dataset.figures = 'none';
       } else {
         show('failure', 'Could not be loaded');
         show('failure-detail', error.message);
@@ -112,10 +125,14 @@ export function claimed(who, clientSeconds, difference) {
   return [under(words, Math.abs(difference) >= LARGE_DIFFERENCE_SECONDS)];
 }
 
+/** Whether a link was never opened, and cannot be any more. */
+export const isExpired = ({ sessionStatus, expiresAt }) => sessionStatus === 'pending' && Date.parse(expiresAt) <= Date.now();
+
 /** How a lesson stands: a dot and a word; below it how it ended, or whether its message arrived. */
-export function lessonStatus({ sessionStatus, present, endReason, delivered, deliveryReason }) {
+export function lessonStatus(lesson) {
+  const { sessionStatus, present, endReason, delivered, deliveryReason } = lesson;
   const isAway = sessionStatus === 'active' && !present;
-  const [is, words] = STATUS_WORDS[sessionStatus];
+  const [is, words] = isExpired(lesson) ? ['', 'Expired'] : STATUS_WORDS[sessionStatus];
   const failed = delivered === 'failed' && deliveryReason ? `: ${deliveryReason}` : '';
   const why = END_WORDS[endReason] ?? (isAway ? 'away' : '');
   // Whoever was there had the link, whether or not we sent it.
