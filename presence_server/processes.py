@@ -28,8 +28,6 @@ from presence_server.respawn import Crew
 Serve = Callable[[Root, Callable[[], None]], int]
 """Serves until a signal comes, and says when it is ready; the exit status. It calls `hear_signals` when it can."""
 
-_OUTBOXES = ("outbox.db", "sessions.db")
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _PR_SET_PDEATHSIG = 1
 _FAILED = 1
@@ -140,7 +138,7 @@ def _tell_what_was_left(data_dir: Path, processes: int) -> None:
     """Reports in folders that none of the processes will open would wait there for ever, unseen."""
     beyond = [path for path in data_dir.glob("[0-9]*") if path.name.isdecimal() and int(path.name) > processes]
     for folder in (data_dir, *sorted(beyond)):
-        reports = sum(waiting_in(folder / name) for name in _OUTBOXES)
+        reports = waiting_in(folder)
         if reports:
             log.warning("reports_left_in_folder", folder=str(folder), reports=reports, hint="serve it once, by itself")
 

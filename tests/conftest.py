@@ -1,8 +1,12 @@
-"""What holds for every test: on CI the property tests take the same examples each time, elsewhere new ones."""
+"""What holds for every test: on CI the property tests take the same examples each time, elsewhere new ones.
+
+A page's state is waited for long: that costs nothing where it comes, and a busy machine is not a fault.
+"""
 
 import os
 
 from hypothesis import settings
+from playwright.async_api import expect
 
 # A test that a busy machine makes slow is not wrong.
 settings.register_profile("anywhere", deadline=None)
@@ -10,3 +14,4 @@ settings.register_profile("ci", parent=settings.get_profile("anywhere"), derando
 settings.load_profile("anywhere")
 if os.environ.get("CI"):
     settings.load_profile("ci")
+expect.set_options(timeout=30_000)

@@ -23,6 +23,8 @@ LEFT: frozenset[Reason] = frozenset({"disconnect", "lost"})
 
 MAX_INTERVALS = 1_000
 """How many intervals one batch may hold."""
+MAX_BATCH_BYTES = 2 * 1024 * 1024
+"""How large its body may be."""
 LEASE_SECONDS = 5
 """How often a node sends its lease."""
 LEASE_SILENCE_SECONDS = 60

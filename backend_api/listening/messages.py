@@ -17,7 +17,7 @@ SessionToken = Annotated[str, Field(max_length=MAX_TOKEN_LENGTH)]
 ClientSeconds = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
-class StartBody(Lenient):
+class StartBody(Wire):
     """What is listened to, and by whom if no token says it."""
 
     channel_id: RoomId

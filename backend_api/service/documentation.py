@@ -1,7 +1,8 @@
 """Serves the OpenAPI document and a small page that shows it. The page is files; nothing comes from elsewhere."""
 
+import asyncio
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -25,10 +26,12 @@ def documented(title: str, version: str, tables: Sequence[RouteTable]) -> list[R
     """The tables and one more, which documents them all: `/openapi.json` and `/docs`."""
     table = RouteTable("documentation")
     everything = [*tables, table]
+    # Made when it is first asked for, beside the loop: it takes about as long as all else that a start does.
+    described = cache(partial(document, title, version, everything))
 
     @table.get("/openapi.json", allow=(unchecked,), summary="This API as OpenAPI 3.1", bare=True)
     async def openapi() -> dict[str, Any]:
-        return described
+        return await asyncio.to_thread(described)
 
     @table.get("/docs", allow=(unchecked,), summary="This API as a page")
     async def page() -> web.Response:
@@ -38,7 +41,6 @@ def documented(title: str, version: str, tables: Sequence[RouteTable]) -> list[R
     async def part(*, path: PartPath) -> web.Response:
         return _file(path.name)
 
-    described = document(title, version, everything)
     return everything
 
 

@@ -153,13 +153,14 @@ def judge(session: Session, leases: Leases, now: float, *, timings: Mapping[Sess
     """The verdict on a session at `now`."""
     timing = timings[session.kind]
     ends = [end_of(interval, timing, leases, now) for interval in session.intervals]
-    spans = [(i.started_at, now if end is None else end) for i, end in zip(session.intervals, ends, strict=True)]
+    spans = [_known(i, end, session, timing, now) for i, end in zip(session.intervals, ends, strict=True)]
     stop = _deliberate_end(session, timing, max(end for _, end in spans))
     if stop is not None:
         return _verdict(session, timing, spans, "completed", *stop)
     last = None if None in ends else _last(session.intervals, ends)
     if last is None or not _is_over(*last, timing, leases, now):
         open_until = now if last is None or timing.counts_gaps else last[1]
+        spans = [(start, now if end is None else until) for (start, until), end in zip(spans, ends, strict=True)]
         return _verdict(session, timing, spans, "active", None, None, open_until)
     interval, end = last
     if timing.ends_with_socket and interval.reason in LEFT:
@@ -192,6 +193,19 @@ def end_of(interval: Interval, timing: Timing, leases: Leases, now: float) -> fl
     if leases.is_alive(interval.node, interval.boot, now):
         return None
     return max(interval.last_seen_at, leases.last_at(interval.node, interval.boot))
+
+
+def _known(interval: Interval, end: float | None, session: Session, timing: Timing, now: float) -> Span:
+    """What is known to count of an interval: a beat stands until something else carries the session, if that is soon.
+
+    For HTTP it is in the record alone: a session that is over must not depend on when it is judged.
+    """
+    if interval.node != HTTP_NODE or interval.closed_at is not None:
+        return interval.started_at, now if end is None else end
+    seen_at = interval.last_seen_at
+    starts = (other.started_at for other in session.intervals)
+    next_ones = (start for start in starts if seen_at < start <= seen_at + timing.stale_seconds)
+    return interval.started_at, min(next_ones, default=seen_at)
 
 
 def _deliberate_end(session: Session, timing: Timing, known_until: float) -> tuple[float, Reason] | None:

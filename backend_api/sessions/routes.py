@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from backend_api.contract.sessions import IntervalReport, IntervalResults
+from backend_api.contract.sessions import MAX_BATCH_BYTES, IntervalReport, IntervalResults
 from backend_api.service.access import internal
 from backend_api.service.routes import RouteTable
 from backend_api.sessions.intake import IntervalBatch, IntervalIntake, Refused
-
-MAX_BATCH_BYTES = 2 * 1024 * 1024
 
 table = RouteTable("sessions")
 

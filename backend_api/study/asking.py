@@ -7,8 +7,10 @@
 Either is waited for during two days, and no longer.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from pymongo.errors import DuplicateKeyError
 
@@ -68,6 +70,7 @@ class Asking:
 
     def __init__(self, mongo: Mongo) -> None:
         self._asking = mongo[ASKING]
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def expect(self, call_id: str, session: Expected, told: Iterable[Stay], now: float) -> None:
         """We measured this session in the call: the provider is to be asked until it tells of it."""
@@ -106,18 +109,30 @@ class Asking:
         *,
         ask_at: Callable[[Questions, float], float] | None = None,
     ) -> None:
-        for _ in range(MAX_TRIES):
-            before = await self._asking.find_one({"_id": call_id})
-            known = _questions(before)
-            changed = change(known).fresh(now)
-            if before is None and not changed:
-                return
-            if changed == known and ask_at is None:
-                return
-            due_at = at(ask_at(changed, now)) if ask_at else before["askAt"] if before and known else at(now)
-            if await self._write(call_id, before, {**_packed(changed), "askAt": due_at}):
-                return
+        # A class leaves at once: here one after the other, the tries are for what another program writes.
+        async with self._turns.setdefault(call_id, asyncio.Lock()):
+            for _ in range(MAX_TRIES):
+                if await self._try_change(call_id, change, now, ask_at):
+                    return
         raise Unavailable("the call changes too fast")
+
+    async def _try_change(
+        self,
+        call_id: str,
+        change: Callable[[Questions], Questions],
+        now: float,
+        ask_at: Callable[[Questions, float], float] | None,
+    ) -> bool:
+        """One try; False where somebody else was faster."""
+        before = await self._asking.find_one({"_id": call_id})
+        known = _questions(before)
+        changed = change(known).fresh(now)
+        if before is None and not changed:
+            return True
+        if changed == known and ask_at is None:
+            return True
+        due_at = at(ask_at(changed, now)) if ask_at else before["askAt"] if before and known else at(now)
+        return await self._write(call_id, before, {**_packed(changed), "askAt": due_at})
 
     async def _write(self, call_id: str, before: Document | None, changed: Document) -> bool:
         if before is None:

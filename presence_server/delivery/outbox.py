@@ -171,8 +171,12 @@ async def opened(path: Path, max_bytes: int, now: Callable[[], float]) -> AsyncI
         await database.close()
 
 
-def waiting_in(path: Path) -> int:
-    """How many reports wait in a file that no process has open; 0 where there is none or it is no outbox. Blocks."""
+def waiting_in(folder: Path) -> int:
+    """How many reports wait in the folder of a process that does not run; 0 where there is none. Blocks."""
+    return sum(_waiting_in(folder / name) for name in ("outbox.db", "sessions.db"))
+
+
+def _waiting_in(path: Path) -> int:
     if not path.exists():
         return 0
     try:

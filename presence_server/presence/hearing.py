@@ -130,7 +130,13 @@ class Hearing:
 
     def overdue(self, seconds: float) -> list[str]:
         """Rooms that have by now been cold for so long, each once."""
-        return [room for room in self._cold if self._is_overdue(self._rooms[room], seconds)]
+        before, found = self._now() - seconds, []
+        for room in self._cold:
+            heard = self._rooms[room]
+            was, heard.is_overdue = heard.is_overdue, heard.cold_since is not None and heard.cold_since < before
+            if heard.is_overdue and not was:
+                found.append(room)
+        return found
 
     def cold_longer_than(self, seconds: float) -> set[str]:
         """Rooms that have been cold for so long."""
@@ -144,11 +150,6 @@ class Hearing:
 
     def __len__(self) -> int:
         return len(self._rooms)
-
-    def _is_overdue(self, heard: _Heard, seconds: float) -> bool:
-        was, cold_since = heard.is_overdue, heard.cold_since
-        heard.is_overdue = cold_since is not None and self._now() - cold_since > seconds
-        return heard.is_overdue and not was
 
     def _let_go(self, now: float) -> list[str]:
         self._left = {room: self._left.get(room, now) for room in self._rooms if not self._is_here(room)}

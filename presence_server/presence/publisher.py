@@ -17,6 +17,9 @@ PERIOD_SECONDS = 0.1
 
 _ROOMS_AT_ONCE = 200
 _IDS_AT_ONCE = 20_000
+_REST_SECONDS = 0.01
+"""So long is the rest after some of the rooms at most: what took longer was not this process' own work."""
+
 _AGAIN_AT_ONCE = 1_000
 """So many rooms that failed before are tried in a period."""
 
@@ -73,7 +76,7 @@ class Publisher:
                 if self._book.keeper(room) != self._speaker():
                     self._book.repeat(room)
             await self._say_due()
-            await asyncio.sleep(self._worked_seconds)
+            await asyncio.sleep(min(self._worked_seconds, _REST_SECONDS))
         if self._speaker():
             self.is_behind = bool(self._owed)
 

@@ -110,8 +110,10 @@ class RedisPresence:
             return self._beats.trouble or "catching up"
         if self._beats.has_rival:
             return "another process has this node's name: every process needs a presence.node of its own"
-        rooms = len(self._not_shared())
-        return f"{rooms} of {len(self._hearing)} rooms not shared: {self._store.complaints.last}" if rooms else None
+        rooms, reason = len(self._not_shared()), self._store.complaints.last
+        if not rooms and self._store.is_refused:
+            return f"refused: {reason}"
+        return f"{rooms} of {len(self._hearing)} rooms not shared: {reason}" if rooms else None
 
     def measures(self) -> Mapping[str, float]:
         return {

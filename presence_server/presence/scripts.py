@@ -92,7 +92,7 @@ local function holders()
 end
 
 local function drop(member)
-  redis.call('HDEL', KEYS[1], member)
+  redis.call('HDEL', KEYS[1], member, '#p')
   redis.call('UNLINK', base .. ':u:' .. member, base .. ':h:' .. member)
 end
 
@@ -137,21 +137,53 @@ local member, people, seconds, adds = ARGV[1], tonumber(ARGV[5]), ARGV[6], tonum
 if adds > 0 then redis.call('SADD', KEYS[2], unpack(ARGV, 8, 7 + adds)) end
 if #ARGV > 7 + adds then redis.call('SREM', KEYS[2], unpack(ARGV, 8 + adds)) end
 local said = table.concat(ARGV, ' ', 2, 5)
+local before, sum, mode = unpack(redis.call('HMGET', KEYS[1], member, '#p', '#m'))
+
+-- What a member that was there already changes: the others' figures need not be read for it, their names at most.
+local function changed()
+  local own = tonumber(before and string.match(before, '^%d+ %d+ %d+ (%d+)') or '')
+  local all = tonumber(sum or '')
+  if ARGV[3] == '0' or not own or not all then return nil end
+  local found = {{members = {{member}}, people = all - own + people, mode = mode or 'x'}}
+  if found.mode == 'e' then
+    -- Of its fields four are the room's own, and one is this member.
+    if redis.call('HLEN', KEYS[1]) <= 5 then return nil end
+    redis.call('UNLINK', KEYS[2])
+    redis.call('EXPIRE', base .. ':h:' .. member, seconds)
+  elseif found.mode ~= 'x' or people > {ESTIMATE_ABOVE} then
+    return nil
+  elseif found.people <= {IN_SCRIPT} then
+    for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+      if field ~= member and string.sub(field, 1, 1) ~= '#' then found.members[#found.members + 1] = field end
+    end
+  end
+  return found
+end
+
+local found = changed()
 if ARGV[3] == '0' then
   drop(member)
 else
   redis.call('HSET', KEYS[1], member, said)
   redis.call('EXPIRE', KEYS[2], seconds)
 end
-local node = string.match(member, '^(.*)%.%d+$')
-local found = holders()
-for _, other in ipairs(found.members) do
-  if other ~= member and string.match(other, '^(.*)%.%d+$') == node then
-    drop(other)
-    found = nil
-  end
+if found then
+  redis.call('HSET', KEYS[1], '#p', found.people)
+  return tell(found, member .. ' ' .. said, counted(found), seconds)
 end
-found = found or holders()
+found = holders()
+if not before then
+  -- Whoever is there already has dropped its node's earlier ones.
+  local node = string.match(member, '^(.*)%.%d+$')
+  for _, other in ipairs(found.members) do
+    if other ~= member and string.match(other, '^(.*)%.%d+$') == node then
+      drop(other)
+      found = nil
+    end
+  end
+  found = found or holders()
+end
+redis.call('HSET', KEYS[1], '#p', found.people)
 if people > {ESTIMATE_ABOVE} then
   found.mode = 'e'
 elseif #found.members == 1 and people < {EXACT_BELOW} then

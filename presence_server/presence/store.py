@@ -164,6 +164,11 @@ class Store:
         self._refusing.intersection_update(everyone)
         await asyncio.gather(*map(self._prove, everyone))
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether a server answers and takes nothing, as it may be with its rights, its memory or its age."""
+        return bool(self._refusing)
+
     async def close(self) -> None:
         await self._primaries.close()
 

@@ -3,14 +3,15 @@
 | key | what |
 |---|---|
 | `p:{nodes}` | hash: member -> counter of its beats. The only arbiter of who counts |
-| `p:{room}:c` | hash: member -> `version connections active people`; `#s` stamp, `#u` unique viewers, `#m` mode |
+| `p:{room}:c` | hash: member -> `version connections active people`; `#s` stamp, `#u` uniques, `#m` mode, `#p` sum |
 | `p:{room}:u:member` | set: hashed viewer ids of a member, while they are counted exactly |
 | `p:{room}:h:member` | HyperLogLog of the same, while they are estimated |
 | `p:{room}` | sharded channel: the room's changes |
 
 In a database other than 0 they begin with its number, `p1:`: channels know no databases, and two installations on one
 Redis shall not hear each other. A member is `node.inc`: one incarnation of a node. The stamp counts the changes of one
-room in the order in which Redis made them; it says which of two answers is the newer one.
+room in the order in which Redis made them; it says which of two answers is the newer one. The sum is that of all
+members' people; it is kept so that a change need not read the others.
 
 What is not understood is passed over: a newer version may write more than this one knows, and anybody may write to a
 Redis.

@@ -8,10 +8,17 @@ from collections.abc import Awaitable, Callable
 from secrets import token_hex, token_urlsafe
 
 import structlog
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from backend_api.client import Answer, BackendError
-from backend_api.contract.sessions import LEASE_SECONDS, MAX_INTERVALS, IntervalReport, LeaseAnswer, LeaseReport
+from backend_api.contract.sessions import (
+    LEASE_SECONDS,
+    MAX_BATCH_BYTES,
+    MAX_INTERVALS,
+    IntervalReport,
+    LeaseAnswer,
+    LeaseReport,
+)
 from backend_api.contract.wire import at as moment
 from presence_server.clock import Clock
 from presence_server.delivery.outbox import Outbox
@@ -26,11 +33,11 @@ REFUSED_SECONDS = 1.0
 _COMMIT_SECONDS = 1.0
 """An event is in the outbox this soon after it happened, as long as the outbox takes it."""
 
+_BODY = b'{"intervals":[%s]}'
+
 log = structlog.get_logger(__name__)
 
 Post = Callable[[str, bytes, str], Awaitable[Answer]]
-
-_reports = TypeAdapter(list[IntervalReport])
 
 
 class _Success(BaseModel):
@@ -164,6 +171,14 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 def session_bodies(reports: list[IntervalReport]) -> list[bytes]:
-    """Frozen bodies: a retry sends the same bytes."""
-    slices = (reports[start : start + MAX_INTERVALS] for start in range(0, len(reports), MAX_INTERVALS))
-    return [b'{"intervals":%s}' % _reports.dump_json(some, by_alias=True, exclude_none=True) for some in slices]
+    """Frozen bodies: a retry sends the same bytes. None is of more reports or bytes than the backend takes."""
+    groups: list[list[bytes]] = []
+    free = 0
+    for report in reports:
+        told = report.model_dump_json(by_alias=True, exclude_none=True).encode()
+        free -= len(told) + len(b",")
+        if free < 0 or len(groups[-1]) == MAX_INTERVALS:
+            groups.append([])
+            free = MAX_BATCH_BYTES - len(_BODY) - len(told)
+        groups[-1].append(told)
+    return [_BODY % b",".join(group) for group in groups]

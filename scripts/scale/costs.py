@@ -16,7 +16,7 @@ class UnitCosts:
     redis_change_us: float = 16.5
     """One node's change of a room that it alone holds: script, hash, channel."""
     redis_holder_us: float = 1.45
-    """More, for every other node that holds the room."""
+    """More, for every other node that holds the room, where its people are counted at once."""
     redis_counted_us: float = 0.31
     """For each person of a room whose people are counted exactly over several nodes."""
     redis_sketched_us: float = 0.14

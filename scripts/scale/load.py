@@ -18,7 +18,7 @@ class Load:
     changes: float = 0.0
     """What nodes say of their rooms."""
     change_holders: float = 0.0
-    """The other holders of the room, summed over the changes."""
+    """The other holders of the room, summed over the changes that read them: those of rooms whose people it counts."""
     messages: float = 0.0
     """What nodes are told."""
     reads: float = 0.0

@@ -41,7 +41,7 @@ def expected_storm(plan: Plan) -> Load:
         hears, holds = _hears(plan, mean), 1 - exp(-mean)
         said = (plan.nodes - 1) * _coalesced(back) + holds / seconds
         load.changes += said
-        load.change_holders += said * (plan.nodes - 2) * holds
+        load.change_holders += said * (plan.nodes - 2) * holds if size <= IN_SCRIPT else 0
         load.messages += said * (1 + (plan.nodes - 2) * hears)
     load.joins = plan.viewers / plan.nodes / seconds
     return load
@@ -58,11 +58,11 @@ def _add_room(load: Load, plan: Plan, size: float) -> None:
     read = nodes * (hears / REFRESH_SECONDS + begins)
     load.joins += size / plan.stay_seconds
     load.changes += said
-    load.change_holders += said * (nodes - 1) * holds
     load.messages += said * (1 + (nodes - 1) * hears)
     load.reads += read
     load.read_holders += read * max(nodes * holds - 1, 0)
     if size <= IN_SCRIPT:
+        load.change_holders += said * (nodes - 1) * holds
         load.counted += said * there * (1 - exp(-(nodes - 1) * mean))
     load.updates += there * _told(2 * size / plan.stay_seconds)
     load.held += nodes * holds

@@ -137,9 +137,9 @@ class Simulation:
     def _say(self, room: int) -> None:
         holders = max(self._holders[room], 1)
         self.load.changes += 1
-        self.load.change_holders += holders - 1
         self.load.messages += self._listeners[room]
         if self._size[room] <= IN_SCRIPT:
+            self.load.change_holders += holders - 1
             self.load.counted += self._size[room] if holders > 1 else 0
         elif self._size[room] <= ESTIMATE_ABOVE:
             self._united[room] = None

@@ -4,6 +4,7 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
+from presence_server.delivery.outbox import waiting_in
 from scripts.stack.processes import StackError
 
 LOG_BYTES_KEPT = 10_000_000
@@ -21,6 +22,15 @@ def claim(data: Path) -> IO[str]:
     except OSError:
         raise StackError(f"another stack is running on {data}; stop it or choose another --data", 75) from None
     return lock
+
+
+def left_behind(presence: Path, processes: int) -> list[tuple[Path, int]]:
+    """Folders of presence processes beyond so many, beside the first one's, and how many reports wait in each."""
+    numbered = [
+        (path, path.name.removeprefix(f"{presence.name}-")) for path in presence.parent.glob(f"{presence.name}-*")
+    ]
+    beyond = sorted(path for path, number in numbered if number.isdecimal() and int(number) > processes)
+    return [(path, reports) for path in beyond if (reports := waiting_in(path))]
 
 
 def rotate_logs(logs: Path) -> None:

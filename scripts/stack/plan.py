@@ -168,6 +168,11 @@ def environment(
     return unset | forced
 
 
+def presence_folder(configured: Configured, data: Path) -> Path:
+    """Where the first presence process keeps what is its own; the others' are beside it."""
+    return Path(configured.text("PRESENCE__DATA_DIR", str(data / "presence")))
+
+
 def process_environment(
     configured: Configured, ports: Ports, index: int, *, data: Path, redis_url: str | None
 ) -> dict[str, str]:
@@ -176,7 +181,7 @@ def process_environment(
     if index == 0:
         return env
     where = addresses(configured, ports)
-    folder = configured.text("PRESENCE__DATA_DIR", str(data / "presence"))
+    folder = presence_folder(configured, data)
     env |= {"PRESENCE__PORT": str(ports.of_presence[index]), "PRESENCE__DATA_DIR": f"{folder}-{index + 1}"}
     if not configured.has("PRESENCE__PUBLIC_URL"):
         env["PRESENCE__PUBLIC_URL"] = where.presence[index]

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from scripts.stack import plan
+from scripts.stack.folder import left_behind
 from scripts.stack.keyring import Keyring
 from scripts.stack.mongo import start_mongo
 from scripts.stack.processes import Child, StackError
@@ -98,6 +99,10 @@ class Stack:
             await self._start_demo()
 
     async def _start_programs(self, env: dict[str, str]) -> None:
+        processes = len(self._addresses.presence)
+        for path, reports in left_behind(plan.presence_folder(self._configured, self._data), processes):
+            words = f"{reports} reports wait in {path}, which {processes} presence process(es) will not send"
+            print(f"scripts/up: {words}; start as many as before once", file=sys.stderr, flush=True)
         waiting = [(await self._start_program("backend", "backend_api", env), self._addresses.backend)]
         for index, url in enumerate(self._addresses.presence):
             own = plan.process_environment(

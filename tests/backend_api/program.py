@@ -62,7 +62,7 @@ class Api:
         return answer["data"]
 
     async def is_ready(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await self("GET", "/readyz", key=None))[0] != 200:
                 await asyncio.sleep(0.02)
 

@@ -41,7 +41,7 @@ async def get(http, url, **headers):
 
 
 async def ready(http, url):
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while (await get(http, f"{url}/readyz"))[0] != 200:
             await asyncio.sleep(0.02)
 

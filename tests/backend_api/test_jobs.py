@@ -32,7 +32,7 @@ async def running(mongo, clock, *table):
 
 
 async def until(happens):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not happens():
             await asyncio.sleep(0.005)
 
@@ -101,7 +101,7 @@ async def test_a_process_that_lost_the_lease_stops_its_jobs(open_mongo, clock, q
         await until(lambda: counts)
         clock.at += 10
         thief = Lease(mongo, clock)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await thief.acquire():
                 clock.at += 10
         await until(lambda: registry.get_sample_value("jobs_leading") == 0)

@@ -29,7 +29,7 @@ class Program:
 
     async def line(self, event):
         """The next log line of that event."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             async for text in self.process.stderr:
                 line = json.loads(text)
                 if line["event"] == event:
@@ -38,7 +38,7 @@ class Program:
 
     async def ended(self):
         """Exit status and what is left on stderr."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             _, rest = await self.process.communicate()
         return self.process.returncode, rest.decode()
 

@@ -97,7 +97,7 @@ async def test_listeners_and_plays_have_the_same_places(start_backend, city_file
     report = await api.data("GET", "/analytics/channels/c1/listeners")
     assert {share["name"] for share in report["countries"]} == {"DE", "PT"}
     assert {share["name"] for share in report["regions"]} == {"DE-NW", "PT-11"}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (await api.data("GET", "/api/admin/rollups"))["openDays"]:
             await asyncio.sleep(0.05)
     plays = await api.data("GET", "/api/stats/analytics?trackId=t1&timeRange=24h", claims={"roles": ["admin"]})
@@ -113,7 +113,7 @@ async def test_events_that_a_service_passes_on_are_where_it_says_and_not_where_i
         play = {"type": "play", "eventId": f"e{number}", "trackId": "t1", "sessionId": f"s{number}", "source": "search"}
         sent = {"X-Forwarded-For": "192.0.2.7", **told}
         await api.data("POST", "/api/stats/events", [play | {"timestamp": round(clock() * 1000)}], headers=sent)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (await api.data("GET", "/api/admin/rollups"))["openDays"]:
             await asyncio.sleep(0.05)
     plays = await api.data("GET", "/api/stats/analytics?trackId=t1&timeRange=24h", claims={"roles": ["admin"]})

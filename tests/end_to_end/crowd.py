@@ -47,7 +47,7 @@ class Stayer:
 
     async def _join(self) -> None:
         with contextlib.suppress(SocketIOError):  # It was sent away meanwhile: the next connect joins.
-            answer = await self.client.call("join", {"room": ROOM}, timeout=10)
+            answer = await self.client.call("join", {"room": ROOM}, timeout=30)
             now = time.monotonic()
             self.epochs.append(answer["epoch"])
             if self._left_at is not None:
@@ -77,7 +77,7 @@ class Listener:
 
     async def open(self, url: str) -> None:
         await self.client.connect(url, transports=["websocket"], auth=self._who, namespaces=["/listening"])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.sessions:
                 await asyncio.sleep(0.01)
 
@@ -86,7 +86,7 @@ class Listener:
         return self._auth | token
 
     async def stop(self) -> None:
-        assert (await self.client.call("stop", namespace="/listening", timeout=10))["ok"] is True
+        assert (await self.client.call("stop", namespace="/listening", timeout=30))["ok"] is True
         await self.client.disconnect()
 
 
@@ -98,7 +98,7 @@ async def come_and_go(url: str, room: str, seed: int) -> None:
         with contextlib.suppress(SocketIOError, OSError, TimeoutError):
             try:
                 await client.connect(url, transports=["websocket"])
-                await client.call("join", {"room": room}, timeout=5)
+                await client.call("join", {"room": room}, timeout=30)
                 await asyncio.sleep(dice.uniform(0.1, 1.0))
             finally:
                 await client.disconnect()

@@ -89,7 +89,7 @@ class Stack:
     def kill(self, package: str) -> None:
         os.kill(self.pid_of(package), signal.SIGKILL)
 
-    def wait_line(self, part: str, seconds: float = 20) -> str:
+    def wait_line(self, part: str, seconds: float = 40) -> str:
         """The line with this text in it, once it is printed."""
         deadline = time.monotonic() + seconds
         while not (found := [line for line in self.lines if part in line]):

@@ -30,7 +30,7 @@ class Page:
 
     async def open(self, url: str) -> dict[str, object]:
         await self.client.connect(url, transports=["websocket"], auth=self.auth, namespaces=[self.namespace])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._heard.wait()
         return self.session
 

@@ -25,7 +25,7 @@ class Listener:
 
     async def play(self, url: str) -> dict[str, object]:
         await self.client.connect(url, transports=["websocket"], auth=self.auth, namespaces=["/listening"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._heard.wait()
         return self.session
 

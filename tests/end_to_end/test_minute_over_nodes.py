@@ -50,7 +50,7 @@ async def _next_slot() -> None:
 
 
 async def _lost(viewers: list[Viewer], truth: Truth) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while any(truth.has(viewer) for viewer in viewers):
             await asyncio.sleep(0.01)
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NO
 
 
 def _is_ready(url: str) -> bool:
-    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
         return answer.status == 200
 
 
@@ -53,7 +53,7 @@ def test_one_of_three_dies_and_the_others_go_on(start_stack):
 
 
 def _is_alive(url: str) -> bool:
-    with urllib.request.urlopen(f"{url}/livez", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/livez", timeout=30) as answer:
         return answer.status == 200
 
 
@@ -138,6 +138,6 @@ async def test_a_stack_follows_its_configuration(start_stack, tmp_path):
 
 
 def _has_viewers(url: str) -> bool:
-    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     return any(line.startswith("presence_connections ") and not line.endswith(" 0.0") for line in lines)

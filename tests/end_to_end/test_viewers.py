@@ -26,7 +26,7 @@ class Viewer:
         return (await self.client.call("join", {"auctionId": "demo"}))["viewerCount"]
 
     async def sees(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.counts or self.counts[-1] != count:
                 await asyncio.sleep(0.02)
 

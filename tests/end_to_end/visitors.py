@@ -58,7 +58,7 @@ class Visitor(asyncio.Protocol):
 
     def _next(self) -> bytes | None:
         """The next whole frame's text; the server masks nothing and sends these in one piece."""
-        if len(self._bytes) < 4:
+        if len(self._bytes) < 2:
             return None
         start, length = 2, self._bytes[1]
         if length == 126:

@@ -106,7 +106,7 @@ class Services:
         headers = {"X-Internal-Request": self._api_key, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.backend + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())["data"]
 
     def record(self, room: str, minutes: dict[int, tuple[int, float, int]]) -> None:
@@ -165,7 +165,7 @@ async def visit(browser, services):
         if beside is None:
             contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         listen(page)
         url = path if path.startswith("http") else services.backend + path
         await page.goto(url + (f"#token={token}" if token else ""))

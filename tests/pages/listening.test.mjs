@@ -25,6 +25,15 @@ class ScriptedSocket {
   shown() { return new Promise((done) => this.options.auth(done)); }
 }
 
+/** Pages of one browser that hear each other, and not themselves. */
+class Duplicates {
+  static open = new Set();
+
+  constructor() { Duplicates.open.add(this); }
+  postMessage(data) { for (const other of Duplicates.open) if (other !== this) other.onmessage({ data }); }
+  close() { Duplicates.open.delete(this); }
+}
+
 let socket;
 let calls;
 let answers;
@@ -37,6 +46,8 @@ const answer = (status, data) => ({ ok: status < 300, status, statusText: '', js
 beforeEach(() => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
   socket = new ScriptedSocket();
+  globalThis.BroadcastChannel = Duplicates;
+  Duplicates.open.clear();
   [calls, answers, beacons, stored] = [[], [], [], new Map()];
   mock.method(globalThis, 'fetch', async (url, { method, body }) => {
     calls.push([method, url, JSON.parse(body)]);
@@ -87,9 +98,11 @@ test('without a socket in five seconds HTTP starts, beats, and hands over to the
   assert.equal((await socket.shown()).sessionToken, 'token-h1');
   socket.connected = true;
   socket.hears('session', { ...SOCKET_SESSION, sessionId: 'h1', resumed: true });
+  await settled();
+  assert.deepEqual(calls[2], calls[1], 'a last beat: the one before may be long ago');
   mock.timers.tick(200_000);
   await settled();
-  assert.equal(calls.length, 2);
+  assert.equal(calls.length, 3);
   assert.deepEqual([handle.session.sessionId, handle.session.via], ['h1', 'socket']);
 });
 
@@ -131,6 +144,22 @@ test('the close of a page over HTTP may be a reload, and says so', async () => {
   const [[url, blob]] = beacons;
   assert.equal(url, 'b/listening-sessions/h1/end');
   assert.deepEqual(JSON.parse(await blob.text()), { reason: 'pageClose', sessionToken: 'token-h1' });
+});
+
+test('a duplicated tab over HTTP beats when the other one closed, before the grace is over', async () => {
+  const closed = [];
+  globalThis.addEventListener = (event, handler) => event === 'pagehide' && closed.push(handler);
+  const [first, second] = ['c1', 'c1'].map((channelId) => startListeningSession({ backendUrl: 'b', channelId }));
+  await settled();
+  delete globalThis.addEventListener;
+  closed[0]({ persisted: false });
+  calls = [];
+  endListeningSession(first);
+  mock.timers.tick(5_000);
+  await settled();
+  assert.deepEqual(calls, [['PATCH', 'b/listening-sessions/h1', { sessionToken: 'token-h1' }]]);
+  await endListeningSession(second);
+  assert.equal(Duplicates.open.size, 0);
 });
 
 test('a socket that comes back after a night shows no token', async () => {

@@ -64,7 +64,7 @@ def is_rolled_up(services):
     return services.call("GET", "/api/admin/rollups")["openDays"] == 0
 
 
-async def until(condition, seconds=10):
+async def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -120,7 +120,7 @@ async def test_a_batch_that_is_on_its_way_when_the_page_closes_counts_once(visit
 
     await page.context.route("**/api/stats/events", deliver_without_an_answer, times=1)
     await page.evaluate("track => { for (let n = 0; n < 60; n += 1) stats.trackDownload(track); }", track)
-    await asyncio.wait_for(arrived.wait(), 10)
+    await asyncio.wait_for(arrived.wait(), 30)
     assert downloads(services, track) == 50
     await page.close(run_before_unload=True)
     await until(lambda: downloads(services, track) >= 60)

@@ -87,7 +87,7 @@ async def serving_backend(port: int = 0):
         yield backend
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something is true; an error where it does not become so in time."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -132,7 +132,7 @@ class Page:
         return self
 
     async def call(self, event: str, *arguments: object) -> dict:
-        return await self.client.call(event, arguments, timeout=5)
+        return await self.client.call(event, arguments, timeout=30)
 
     async def join(self, room: str = "auction:demo") -> dict:
         return await self.call("join", {"room": room})
@@ -142,5 +142,5 @@ class Page:
         """The newest count it heard."""
         return self.updates[-1][0] if self.updates else None
 
-    async def sees(self, count: int, seconds: float = 5.0) -> None:
+    async def sees(self, count: int, seconds: float = 30.0) -> None:
         await until(lambda: self.count == count, seconds)

@@ -93,10 +93,10 @@ async def test_three_processes_share_one_port_and_a_signal_stops_them_all(start,
     clients = [socketio.AsyncClient(reconnection=False) for _ in range(30)]
     for client in clients:
         await client.connect(url, transports=["websocket"])
-    joined = [await client.call("join", {"room": "auction:demo"}, timeout=10) for client in clients]
+    joined = [await client.call("join", {"room": "auction:demo"}, timeout=30) for client in clients]
     assert len({answer["epoch"].split(":")[0] for answer in joined}) > 1
     for client in clients:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await client.call("join", {"room": "auction:demo"}))["viewerCount"] != len(clients):
                 await asyncio.sleep(0.1)
     family.process.terminate()

@@ -94,7 +94,7 @@ def test_settings_without_a_key_for_reports_are_refused_without_starting(tmp_pat
 
 def _status(url: str) -> int:
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -109,7 +109,7 @@ def test_it_is_not_ready_for_a_while_before_it_lets_go(tmp_path):
     said = json.loads(process.stderr.readline())
     assert (said["event"], said["seconds"]) == ("draining", 1.5)
     assert _status(url) == 503
-    with urllib.request.urlopen(f"{url}/socket.io/?EIO=4&transport=polling", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/socket.io/?EIO=4&transport=polling", timeout=30) as answer:
         assert answer.status == 200
     assert _end(process)[0] == 0
 

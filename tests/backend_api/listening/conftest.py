@@ -73,7 +73,7 @@ async def api(embedded_url, clock):
     settings = Root(backend={"port": 0, "mongo": mongo}, internal={"api_key": API_KEY}, auth={"secret": SECRET})
     async with running(settings, now=clock) as backend, aiohttp.ClientSession() as http:
         called = Api(http, backend.url, clock)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while (await called("GET", "/readyz"))[0] != 200:
                 await asyncio.sleep(0.02)
         yield called

@@ -224,6 +224,15 @@ async def test_guests_are_limited_by_address(api):
     await started(api, headers=api.user("u1"))
 
 
+async def test_a_start_with_a_field_that_nobody_knows_is_refused(api):
+    """422 with its name, so that a misspelt one is noticed; an end, which may be a beacon, counts whatever is in it."""
+    status, problem = await api("POST", "/listening-sessions", START | {"showID": "s1"}, headers=GUEST)
+    assert (status, [error["pointer"] for error in problem["errors"]]) == (422, ["#/showID"])
+    session = await started(api)
+    claim = {"sessionToken": session["sessionToken"], "showID": "s1"}
+    assert (await api("POST", f"/listening-sessions/{session['id']}/end", claim, headers=GUEST))[0] == 200
+
+
 @pytest.mark.parametrize(
     "query", ["from=2026-11-22&to=2026-11-20", "from=1999-01-01", "tz=Nowhere", "from=x", "limit=0", "mine=2", "q=1"]
 )

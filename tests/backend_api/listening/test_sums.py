@@ -182,6 +182,24 @@ async def test_every_range_equals_a_recount_whenever_the_job_came_by(station, re
             assert await reader.listeners("c1", asked) == recounted(rows, asked)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_session_that_ends_while_a_sum_is_read_is_in_it(station, reader, clock, monkeypatch, when):
+    """The first session of its day, kept as over around the moment at which those that are on are looked up."""
+    store, source, _ = station
+    begin = (clock() // DAY) * DAY + 4_000
+    clock.at = begin + 100
+    await store.merge([heard(1, "a", begin, None, 1)])
+    look_up = source.live
+
+    async def meanwhile(channel):
+        found = await look_up(channel) if when == "after" else None
+        await store.merge([heard(1, "a", begin, begin + 60, 2, "stop")])
+        return await look_up(channel) if found is None else found
+
+    monkeypatch.setattr(source, "live", meanwhile)
+    assert (await reader.listening_time("c1", "all_time", "UTC", clock())).total_seconds == 60
+
+
 async def test_a_day_that_was_kept_before_reports_were_is_counted_until_it_is_made_anew(station, reader, mongo, clock):
     """The first report counts its sessions and marks it; after the next round of the job the kept day is enough."""
     store, source, rollups = station

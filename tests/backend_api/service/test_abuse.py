@@ -57,7 +57,7 @@ def send(client):
         if then_close:
             writer.write_eof()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 received = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             return None, b""

@@ -145,7 +145,7 @@ async def test_a_reader_that_leaves_ends_the_reading(download):
     answer = await client.get("/table.csv")
     await answer.content.readany()
     answer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not source.closed:
             await asyncio.sleep(0.01)
     async with client.head("/table.csv") as answer:

@@ -99,6 +99,26 @@ def test_http_beats_keep_a_session_for_150_seconds():
     assert facts(judge(beating, Leases(), T + 9000)) == ("timeout", 90, 90)
 
 
+def test_a_beat_stands_until_a_socket_takes_over():
+    """The page's last beat over HTTP may be 45 s old then; what took longer than a beat stands for was absence."""
+    for begins, counted in ((130, 300), (240, 300), (241, 90 + 59)):
+        switched = session(interval(0, node=HTTP_NODE, seen=90), interval(begins, 300, name="i2"))
+        verdict = judge(switched, leases(900), T + 900)
+        assert (verdict.status, verdict.seconds) == ("completed", counted)
+
+
+def test_what_a_session_amounts_to_does_not_depend_on_when_it_was_looked_at():
+    """A stop by the socket, while the last beat over HTTP still stands, and the same judged hours later."""
+    stopped = session(
+        interval(0, node=HTTP_NODE, seen=90), interval(95, 100, name="i2"), interval(200, 230, "stop", name="i3")
+    )
+    assert judge(stopped, leases(231), T + 231) == judge(stopped, leases(9_000), T + 9_000)
+    assert judge(stopped, leases(231), T + 231).seconds == 130
+    beaten = session(interval(0, node=HTTP_NODE, seen=12 * HOUR - 20))
+    assert judge(beaten, Leases(), T + 12 * HOUR + 10).status == "active"
+    assert facts(judge(beaten, Leases(), T + 13 * HOUR)) == ("timeout", 12 * HOUR - 20, 12 * HOUR - 20)
+
+
 def test_a_lesson_goes_on_while_the_phone_is_away():
     """Tutoring counts from start to end; presence is kept beside it, and only two hours of silence end it."""
     lesson = session(interval(0, 60, "lost"), interval(3600, 3660, name="i2"), kind="tutoring")
@@ -154,6 +174,14 @@ def test_any_order_grouping_and_repetition_give_the_same_record(reports: list, d
     plain, mixed = merged(None, *reports), merged(None, *groups)
     assert mixed == plain
     assert judge(mixed, known, T + later) == judge(plain, known, T + later)
+
+
+@given(histories(), st.integers(0, 3000), st.integers(0, 3000))
+def test_what_is_over_stays_as_it_is(reports, now, later):
+    """The verdict on a session that is over is a matter of its record, not of the time at which it is judged."""
+    whole = merged(None, *reports)
+    first = judge(whole, Leases(), T + now)
+    assert first.status == "active" or judge(whole, Leases(), T + now + later) == first
 
 
 @given(histories(), st.integers(0, 3000))

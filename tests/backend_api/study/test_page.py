@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from backend_api.contract.wire import at, rfc3339
 from tests.backend_api.browsing import browser, context
 
 __all__ = ["browser", "context"]
@@ -29,6 +30,30 @@ async def test_the_hours_and_the_calls_with_their_source(api, context):
     await expect(page.get_by_role("row", name="c2").get_by_role("cell", name="still in it")).to_be_visible()
     await expect(page.locator("[data-days] canvas")).to_be_visible()
     await expect(page.locator("[data-show=now]")).to_have_text("1")
+
+
+async def test_more_calls_than_are_shown_at_first(api, context):
+    """The page says so and shows the others when asked; the call that is on is among those."""
+    await api.data("POST", TRACK, {"userId": "ann", "callId": "long", "action": "start"})
+    api.clock.at += 110
+    begin = api.clock() - 105
+    await api.data("POST", "/internal/v1/sessions", {"intervals": [short_stay(n, begin + n) for n in range(100)]})
+    page = await context.new_page()
+    await page.goto(f"{api.url}/study/ann#token={api.token(**ANN)}")
+    await expect(page.locator("[data-show=now]")).to_have_text("1")
+    await expect(page.locator("[data-rows] tr")).to_have_count(100)
+    await page.get_by_role("button", name="Show more").click()
+    await expect(page.get_by_role("row", name="long").get_by_role("cell", name="still in it")).to_be_visible()
+    await expect(page.locator("[data-more]")).to_be_hidden()
+
+
+def short_stay(number, start):
+    began, ended = (rfc3339(at(moment)) for moment in (start, start + 1))
+    return {
+        "kind": "study", "sessionId": f"s{number}", "intervalId": f"i{number}", "node": "n1", "boot": 1, "version": 2,
+        "startedAt": began, "lastSeenAt": ended, "closedAt": ended, "reason": "stop", "userId": "ann",
+        "callId": "short",
+    }  # fmt: skip
 
 
 async def test_somebody_elses_page_stays_closed(api, context):

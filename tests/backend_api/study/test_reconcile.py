@@ -13,7 +13,7 @@ from backend_api.sessions.lifecycle import Fact, Interval, Session
 from backend_api.sessions.store import SessionStore
 from backend_api.study import wiring
 from backend_api.study.asking import Asking
-from backend_api.study.calls import Facts, Joined, Left
+from backend_api.study.calls import Expected, Facts, Joined, Left
 from backend_api.study.inbox import Inbox, Webhook
 from backend_api.study.intake import WebhookIntake
 
@@ -213,6 +213,15 @@ async def test_everybody_in_a_call_is_asked_for(study, stream, clock):
     assert (row.seconds, row.source) == (541, "provider")
 
 
+async def test_a_class_that_leaves_at_once_is_expected_whole(study, mongo, clock):
+    """Sixty sessions of one call are over in the same moment."""
+    now = clock()
+    everybody = [Expected(f"s{number}", f"u{number}", now - 60, now) for number in range(60)]
+    await asyncio.gather(*(study.asking.expect("big", one, [], now) for one in everybody))
+    kept = await mongo["study_asking"].find_one({"_id": "big"})
+    assert sorted(Expected(*one) for one in kept["expected"]) == sorted(everybody)
+
+
 async def test_what_was_lost_of_a_call_is_asked_for_after_it_began_again(study, stream, clock):
     """The provider tells of the latest session by itself, of an earlier one when it is asked for it by its name."""
     base = clock()
@@ -289,6 +298,6 @@ async def test_the_webhooks_of_a_lessons_beginning_are_all_applied(api, hook, ev
     """Thirty at the same moment about one session."""
     sent = [hook(event("call.session_participant_joined", -30, user=f"u{number}")) for number in range(30)]
     assert {status for status, _ in await asyncio.gather(*sent)} == {200}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len((await api.data("GET", "/api/study-sessions?callId=c9"))["sessions"]) < 30:
             await asyncio.sleep(0.05)

@@ -24,7 +24,7 @@ async def sessions(api, query="?userId=ann", **caller):
 
 async def until(look, wanted):
     """Waits until what is looked at is as wanted: webhooks are applied after they are answered."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (found := await look()) != wanted:
             await asyncio.sleep(0.02)
     return found
@@ -32,7 +32,7 @@ async def until(look, wanted):
 
 async def until_some(look, is_it=bool):
     """Waits until what is looked at is so."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (found := await look()) or not is_it(found):
             await asyncio.sleep(0.02)
     return found

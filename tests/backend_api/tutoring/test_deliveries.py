@@ -81,7 +81,7 @@ async def test_a_link_is_made_while_telegram_is_down_and_sent_later(api, make_li
     await asyncio.sleep(3)
     assert (await delivery(api), len(telegram.messages)) == ("waiting", 1)
     api.clock.at += 11
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await delivery(api) != "delivered":
             await asyncio.sleep(0.05)
     assert len(telegram.messages) == 2
@@ -103,7 +103,7 @@ async def test_a_link_whose_maker_died_is_sent_by_one_of_all_jobs(api, make_link
     other = await start_backend(telegram={"bot_token": "123456:a-bot-token-of-tests", "base_url": telegram.url})
     telegram.pause_seconds = 1.0
     api.clock.at += 60
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while await delivery(other) != "delivered":
             await asyncio.sleep(0.05)
     assert len(telegram.messages) == 2

@@ -42,7 +42,7 @@ async def session_of(api, link):
 
 
 @asynccontextmanager
-async def eventually(seconds=5):
+async def eventually(seconds=30):
     async with asyncio.timeout(seconds):
         yield
 
@@ -177,7 +177,7 @@ async def test_a_lesson_from_curl_to_the_statement(api, context, path_of):
     page = await context.new_page()
     await page.add_init_script("window.open = () => null")
     await page.goto(path_of(link))
-    await expect(page.get_by_role("heading", name="Session active")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible(timeout=45_000)
     meeting = await context.new_page()
     await meeting.goto("https://zoom.us/j/1")
     await meeting.bring_to_front()
@@ -271,7 +271,7 @@ async def test_end_without_a_network_is_not_forgotten(api, make_link, context, p
     await page.get_by_role("button", name="End session").click()
     await expect(page.get_by_text("it is over as soon as the server can be reached")).to_be_visible()
     await context.set_offline(False)
-    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=45_000)
     row = await until(api, link, sessionStatus="ended")
     assert row["endReason"] == "button"
 

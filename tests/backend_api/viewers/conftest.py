@@ -153,7 +153,7 @@ class Api:
         return answer["data"]
 
     async def is_ready(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await self("GET", "/readyz"))[0] != 200:
                 await asyncio.sleep(0.02)
 

@@ -53,7 +53,7 @@ async def test_restarting_the_backends_in_turn_fails_no_request(programs, tmp_pa
         for name in BACKENDS:
             await programs.stop(name)
             await programs.start("backend_api", name, **environ)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while (
                     f"api/{'backend-2' if name == BACKENDS[1] else 'backend-1'} is UP" not in balancer.log.read_text()
                 ):
@@ -87,7 +87,7 @@ async def _restart(programs, name):
 
 
 async def _until_all_are_back(stayers, listeners):
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not all(one.is_counted for one in stayers) or not all(one.client.connected for one in listeners):
             await asyncio.sleep(0.02)
 
@@ -95,7 +95,7 @@ async def _until_all_are_back(stayers, listeners):
 async def _until_every_node_says(programs, viewers):
     """Each counts all of them, whichever they are on, soon after the last one is back."""
     headers = {"X-Internal-Request": programs.ring.api_key}
-    async with aiohttp.ClientSession(headers=headers) as http, asyncio.timeout(5):
+    async with aiohttp.ClientSession(headers=headers) as http, asyncio.timeout(30):
         for name in NODES:
             while (await _live_count(http, f"http://{programs.address(name)}/api/v1/rooms/{ROOM}")) != viewers:
                 await asyncio.sleep(0.05)

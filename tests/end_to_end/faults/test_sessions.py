@@ -31,14 +31,14 @@ class Listener:
         auth = {"channelId": "c1", "listenerId": self.name} | ({"sessionToken": self.token} if self.token else {})
         self._since = time.monotonic()
         await self._client.connect(url, transports=["websocket"], auth=auth, namespaces=["/listening"])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             session = await heard.get()
         self.token = session["sessionToken"]
         self.sessions.add(session["sessionId"])
 
     async def stop(self) -> None:
         """Acknowledged: from here on nothing may undo it."""
-        assert (await self._client.call("stop", namespace="/listening", timeout=10))["ok"] is True
+        assert (await self._client.call("stop", namespace="/listening", timeout=30))["ok"] is True
         self.token = None
         await self.leave()
 

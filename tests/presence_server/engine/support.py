@@ -21,7 +21,7 @@ UPGRADE = (
 class Log(list):
     """What the handlers were called with, in order; wait for an entry with `seen`."""
 
-    async def seen(self, *entry, seconds=3.0):
+    async def seen(self, *entry, seconds=30.0):
         async with asyncio.timeout(seconds):
             while not any(tuple(e[: len(entry)]) == entry for e in self):
                 await asyncio.sleep(0.005)
@@ -68,6 +68,8 @@ class Running:
 
     def __init__(self, port, log, server, engine=None):
         self.port, self.log, self.server, self.engine = port, log, server, engine
+        # What the library never sends is not waited for long; ours may be slow on a busy machine.
+        self.patience_seconds = 0.5 if engine is None else 10
         self.url = f"http://127.0.0.1:{port}"
 
     def tell(self, sids, event, *data, namespace="/", **options):
@@ -163,7 +165,7 @@ class Raw:
         else:
             self.frame(frames.TEXT, text.encode())
 
-    async def receive(self, seconds=3.0):
+    async def receive(self, seconds=30.0):
         """The next message: str, bytes, ("close", code), or None when the connection is gone."""
         try:
             async with asyncio.timeout(seconds):
@@ -179,7 +181,7 @@ class Raw:
             return ("pong", payload)
         return payload.decode() if first & 15 == frames.TEXT else payload
 
-    async def until_closed(self, seconds=3.0):
+    async def until_closed(self, seconds=30.0):
         """Everything that still comes until the connection is gone."""
         found = []
         async with asyncio.timeout(seconds):

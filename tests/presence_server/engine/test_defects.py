@@ -54,11 +54,11 @@ async def http_session(http, run, connect=True):
     return sid, ""
 
 
-async def open_still(raw):
+async def open_still(run, raw):
     """Whether the connection still answers."""
     with contextlib.suppress(TimeoutError):
         raw.send('4277["echo"]')
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(run.patience_seconds):
             while (message := await raw.receive()) is not None:
                 if message == "4377[]":
                     return True
@@ -251,7 +251,7 @@ async def a_bad_placeholder_wedges_the_connection(run, caplog):
     await asyncio.sleep(0.1)
     raw.send('421["echo"]')
     with contextlib.suppress(TimeoutError):
-        return await raw.receive(0.3) not in ("431[]", ("close", 1008), None)
+        return await raw.receive(run.patience_seconds) not in ("431[]", ("close", 1008), None)
     return True
 
 
@@ -305,7 +305,7 @@ async def a_bad_packet_leaves_a_traceback_and_an_open_connection(run, caplog):
     raw.send("42{bad")
     await asyncio.sleep(0.1)
     tracebacks = [record for record in caplog.records if record.exc_info]
-    return bool(tracebacks) and await open_still(raw)
+    return bool(tracebacks) and await open_still(run, raw)
 
 
 @defect()
@@ -314,7 +314,7 @@ async def an_event_before_connect_leaves_the_connection_open(run, caplog):
     await raw.opened()
     raw.send('42["echo"]')
     with contextlib.suppress(TimeoutError):
-        return await raw.receive(0.3) != ("close", 1008)
+        return await raw.receive(run.patience_seconds) != ("close", 1008)
     return True
 
 
@@ -323,7 +323,7 @@ async def a_connect_that_never_comes_is_waited_for_for_ever(run, caplog):
     raw = await Raw.connect(run.port)
     await raw.opened()
     with contextlib.suppress(TimeoutError):
-        return await raw.receive(0.5) != ("close", 1008)
+        return await raw.receive(run.patience_seconds) != ("close", 1008)
     return True
 
 

@@ -19,7 +19,7 @@ async def test_who_is_made_to_leave_its_last_namespace_is_told_and_closed(run):
     assert await raw.receive() == ("close", 1008)
     raw.send('421["echo"]')
     await raw.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while run.engine.connections():
             await asyncio.sleep(0.01)
     assert run.log.of("echo") == []
@@ -127,7 +127,7 @@ async def test_whoever_the_door_refuses_has_no_session():
         async with http.get(run.polling()) as answer:
             assert answer.status == 429
         raw.reset()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             while len(door.inside) > 1:
                 await asyncio.sleep(0.01)
     assert door.inside == []

@@ -330,7 +330,7 @@ async def test_descriptors_and_tasks_return_to_their_base(run):
     raws = [(await joined(run))[0] for _ in range(100)]
     for raw in raws:
         raw.reset()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while descriptors() > base or len(asyncio.all_tasks()) > tasks:
             await asyncio.sleep(0.01)
 

@@ -101,7 +101,7 @@ async def test_the_server_can_ask_for_an_ack(run):
     answers = []
 
     async def asks(sid):
-        answers.append(await run.server.call("question", "?", to=sid, timeout=3))
+        answers.append(await run.server.call("question", "?", to=sid, timeout=30))
         return "asked"
 
     run.server.on("asks", asks)

@@ -164,7 +164,7 @@ class World:
 
     async def catch_up(self):
         """Everybody reads, until nothing waits any more."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while any(w.transport.get_write_buffer_size() for w in self.run.server.connections.websockets):
                 for client in self.clients:
                     client.read()

@@ -120,14 +120,14 @@ async def test_a_failed_upgrade_that_goes_late_leaves_the_next_one_alone(http, e
                 os.write(websocket.transport.get_extra_info("socket").fileno(), b"unread" * 10_000)
         websocket.transport.write(b"unread" * 10_000)
         first.write(ending)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while run.engine._connections.sockets[sid].upgrading:
                 await asyncio.sleep(0.005)
         second = await probe(run, sid)
         second.send("2probe")
         assert await second.receive() == "3probe"
         first.reset()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while websocket in run.server.connections.websockets:
                 await asyncio.sleep(0.005)
         assert (await probe(run, sid)).head.startswith(b"HTTP/1.1 400 ")

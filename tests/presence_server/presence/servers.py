@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,8 +70,12 @@ class RedisServer:
     def log(self) -> str:
         return (self._folder / "log").read_text()
 
+    def client(self) -> Redis:
+        """A connection of one's own."""
+        return Redis(port=self.port, socket_timeout=5, single_connection_client=True)
+
     def ask(self, *command: object) -> object:
-        with Redis(port=self.port, socket_timeout=5) as client:
+        with self.client() as client:
             return client.execute_command(*command)
 
     def _answers(self) -> bool:
@@ -83,7 +87,7 @@ class RedisServer:
             return False
 
 
-def eventually(condition, seconds: float = 20.0) -> None:
+def eventually(condition, seconds: float = 40.0) -> None:
     """Wait for something outside this process."""
     end = time.monotonic() + seconds
     while not condition():
@@ -105,29 +109,46 @@ def one_server(folder: Path, *options: str, version: int = 7) -> Iterator[RedisS
 def cluster(folder: Path, *, version: int = 7) -> Iterator[list[RedisServer]]:
     """Three primaries that share the slots."""
     with ExitStack() as stack:
-        nodes = [
-            stack.enter_context(one_server(
-                folder / str(number), "--cluster-enabled", "yes", "--cluster-port", str(free_port()),
-                "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no",
-                "--cluster-config-file", "nodes.conf", version=version,
-            ))
-            for number in range(3)
-        ]  # fmt: skip
+        nodes = [stack.enter_context(_cluster_node(folder / str(number), version=version)) for number in range(3)]
         edges = [0, 5461, 10923, 16384]
         for number, node in enumerate(nodes):
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             node.ask("CLUSTER", "ADDSLOTSRANGE", edges[number], edges[number + 1] - 1)
         for node in nodes[1:]:
-            bus = node._options[node._options.index("--cluster-port") + 1]
-            nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
-        eventually(lambda: all(_sees_everybody(node) for node in nodes))
+            _introduce(nodes[0], node)
+        eventually(lambda: all(_sees_everybody(node, 3) for node in nodes))
         yield nodes
 
 
-def _sees_everybody(node: RedisServer) -> bool:
+@contextmanager
+def one_more(folder: Path, nodes: list[RedisServer]) -> Iterator[RedisServer]:
+    """A new server of their Cluster; it has no slots."""
+    with _cluster_node(folder) as new:
+        _introduce(nodes[0], new)
+        eventually(lambda: all(_sees_everybody(node, 4) for node in [*nodes, new]))
+        yield new
+
+
+def _cluster_node(folder: Path, *, version: int = 7) -> AbstractContextManager[RedisServer]:
+    return one_server(
+        folder, "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000",
+        "--cluster-require-full-coverage", "no", "--cluster-config-file", "nodes.conf", version=version,
+    )  # fmt: skip
+
+
+def _introduce(node: RedisServer, other: RedisServer) -> None:
+    bus = other._options[other._options.index("--cluster-port") + 1]
+    node.ask("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
+
+
+def _sees_everybody(node: RedisServer, how_many: int) -> bool:
     info = node.ask("CLUSTER", "INFO")
     text = info.decode() if isinstance(info, bytes) else "\n".join(f"{k}:{v}" for k, v in info.items())
-    return "cluster_state:ok" in text and "cluster_known_nodes:3" in text and len(node.ask("CLUSTER", "SLOTS")) == 3
+    return (
+        "cluster_state:ok" in text
+        and f"cluster_known_nodes:{how_many}" in text
+        and len(node.ask("CLUSTER", "SLOTS")) == 3
+    )
 
 
 @contextmanager

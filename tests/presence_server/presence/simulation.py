@@ -150,6 +150,7 @@ class Link:
         self.stale: set[str] = set()
         """Rooms whose server went away under an open connection: who uses it learns so."""
         self.slowness_seconds = 0.0
+        self.is_deaf = self.is_refused = False
         self.reorders = 0.0
         self.loses = 0.0
         self.refuses = 0.0
@@ -256,7 +257,7 @@ class Link:
 
     async def listen(self, rooms):
         try:
-            await self._call(lambda: self._rooms.update(set(rooms) - self._redis.away))
+            await self._call(lambda: self._rooms.update(() if self.is_deaf else set(rooms) - self._redis.away))
         except Unreachable:
             return set()
         return self._rooms & set(rooms)

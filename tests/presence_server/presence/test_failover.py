@@ -8,7 +8,7 @@ from redis.crc import key_slot
 
 from presence_server.presence.wire import Names
 from tests.presence_server.helpers import Page, until
-from tests.presence_server.presence.servers import cluster, replicated
+from tests.presence_server.presence.servers import cluster, one_more, replicated
 
 NAMES = Names()
 ROOM = "auction:moves"
@@ -17,7 +17,7 @@ SLOT = key_slot(NAMES.base(ROOM).encode())
 
 
 async def _everybody_is_connected(nodes):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
 
@@ -59,6 +59,31 @@ async def test_a_slot_that_moves_to_another_server(tmp_path, start_nodes, meet, 
         await _right_again(page, pages, nodes, 5)
 
 
+async def test_the_membership_is_long_on_its_way_to_a_new_server(tmp_path, start_nodes, meet):
+    """One that has no slot yet and knows no script: nodes beat there, each over one connection; nothing is local."""
+    with cluster(tmp_path / "cluster") as servers, one_more(tmp_path / "new", servers) as new:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        nodes = await start_nodes(2, url)
+        pages = await meet(nodes)
+        slot = key_slot(NAMES.nodes.encode())
+        owner = next(server for server in servers if _owns(server, slot))
+        await asyncio.to_thread(_half_move, owner, new, slot)
+        with new.client() as looking:
+            before = looking.info("stats")["total_connections_received"]
+            beats = sum(_beats(looking))
+            async with asyncio.timeout(30):
+                while sum(_beats(looking)) < beats + 6:
+                    await asyncio.sleep(0.1)
+            assert looking.info("stats")["total_connections_received"] - before <= 2
+            assert len(_beats(looking)) == 2
+        assert not [details for one in pages for _, details in one.updates if "degraded" in details]
+
+
+def _beats(looking):
+    looking.execute_command("ASKING")
+    return [int(count) for count in looking.hvals(NAMES.nodes)]
+
+
 def _owns(server, slot):
     myself = server.ask("CLUSTER", "MYID").decode()
     for first, last, primary, *_ in server.ask("CLUSTER", "SLOTS"):
@@ -67,12 +92,18 @@ def _owns(server, slot):
     return False
 
 
-def _move(servers, owner, target):
+def _half_move(owner, target, slot):
+    """The slot's keys are there; it still belongs to its owner, which points to them."""
     source, sink = (server.ask("CLUSTER", "MYID").decode() for server in (owner, target))
-    target.ask("CLUSTER", "SETSLOT", SLOT, "IMPORTING", source)
-    owner.ask("CLUSTER", "SETSLOT", SLOT, "MIGRATING", sink)
-    while keys := owner.ask("CLUSTER", "GETKEYSINSLOT", SLOT, 10):
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source)
+    owner.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", sink)
+    while keys := owner.ask("CLUSTER", "GETKEYSINSLOT", slot, 10):
         owner.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+
+def _move(servers, owner, target):
+    _half_move(owner, target, SLOT)
+    sink = target.ask("CLUSTER", "MYID").decode()
     for server in (target, owner, *servers):
         server.ask("CLUSTER", "SETSLOT", SLOT, "NODE", sink)
 

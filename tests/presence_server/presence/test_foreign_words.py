@@ -35,7 +35,7 @@ def redis(tmp_path):
 @pytest.fixture
 async def pages(redis, start_nodes, page):
     nodes = await start_nodes(2, redis.url)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
     return [await page().open(node.url) for node in nodes]

@@ -20,7 +20,7 @@ def redis(tmp_path):
 
 
 async def _connected(nodes):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
 

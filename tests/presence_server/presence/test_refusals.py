@@ -27,14 +27,14 @@ def said(monkeypatch):
 
 
 async def _connected(nodes):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
 
 
 async def _trouble(node, words):
     """Wait until /readyz has these words."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while words not in (await node.health.degraded()).get("redis", ""):
             await asyncio.sleep(0.05)
 
@@ -88,6 +88,16 @@ async def test_a_user_without_the_rights_is_named_in_readyz_and_in_the_log(
     await _trouble(node, words)
     assert said
     assert len(said) == len(set(said)) <= 3
+
+
+async def test_what_no_room_could_be_shared_over_is_said_before_there_is_one(redis, start_nodes):
+    """A server before version 7 has no sharded channels; here the user may not use them."""
+    redis.ask("ACL", "SETUSER", "app", "on", ">right", "~p:*", "&p:*", "+@all", "-spublish")
+    [node] = await start_nodes(1, f"redis://app:right@127.0.0.1:{redis.port}/0")
+    await _trouble(node, "refused: ")
+    assert "spublish" in (await node.health.degraded())["redis"]
+    redis.ask("ACL", "SETUSER", "app", "+spublish")
+    await _connected([node])
 
 
 @pytest.mark.parametrize("database", [0, 1])

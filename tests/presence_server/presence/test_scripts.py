@@ -17,9 +17,13 @@ from tests.presence_server.presence.servers import one_server
 
 MEMBERS = ["a.1", "a.2", "b.1", "c.d.7"]
 PEOPLE = [hashed(f"g:{number}") for number in range(6)]
+CROWD = [hashed(f"c:{number}") for number in range(350)]
+"""Some of these make a room one whose people a script does not count."""
 
 members = st.sampled_from(MEMBERS)
-publications = st.tuples(st.just("publish"), members, st.sets(st.sampled_from(PEOPLE)))
+crowds = st.sampled_from([CROWD[:0], CROWD[:0], CROWD[:150], CROWD[100:]])
+people = st.builds(lambda some, crowd: some.union(crowd), st.sets(st.sampled_from(PEOPLE)), crowds)
+publications = st.tuples(st.just("publish"), members, people)
 deeds = st.lists(
     st.one_of(
         publications,

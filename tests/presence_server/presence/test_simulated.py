@@ -226,6 +226,53 @@ def test_who_cannot_say_a_room_says_that_it_counts_alone():
     in_virtual_time(story())
 
 
+def test_who_cannot_hear_a_room_says_that_it_counts_alone():
+    """Although everything that it says arrives, and its place among the members is sound."""
+
+    async def story() -> None:
+        world = World(2, 1)
+        await asyncio.sleep(WARM_UP)
+        here, there = world.nodes.values()
+        for one in (here, there):
+            one.join(GOOD, f"g:{one.name}")
+        await asyncio.sleep(QUIET)
+        here.link.is_deaf = True
+        here.link.deafen()
+        there.join(GOOD, "g:3")
+        await asyncio.sleep(RECOVERY)
+        assert (here.figures(GOOD), dict(here.presence.marks(GOOD))) == ((1, 1), {"degraded": True})
+        assert "1 of 1 rooms not shared" in await here.presence.trouble()
+        here.link.is_deaf = False
+        await asyncio.sleep(RECOVERY)
+        world.check([GOOD])
+        assert await here.presence.trouble() is None
+        world.end()
+
+    in_virtual_time(story())
+
+
+def test_everything_is_said_anew_as_fast_as_redis_takes_it():
+    """Waiting for its answers is no work that one would have to rest from."""
+    rooms = [f"auction:{number}" for number in range(1_600)]
+
+    async def story() -> None:
+        world = World(2, 1)
+        await asyncio.sleep(WARM_UP)
+        slow, other = world.nodes.values()
+        for room in rooms:
+            slow.join(room, "g:1")
+            other.join(room, "g:2")
+        await asyncio.sleep(RECOVERY)
+        slow.link.slowness_seconds = 0.4  # For each two hundred rooms.
+        world.redis.flush()
+        slow.link.cut()
+        await asyncio.sleep(RECOVERY)
+        world.check(rooms)
+        world.end()
+
+    in_virtual_time(story())
+
+
 def test_a_node_that_says_everything_anew_for_long_is_believed_meanwhile():
     """What its earlier incarnation said counts until it was said again, however long that takes."""
     rooms = [f"auction:{number}" for number in range(1_600)]

@@ -13,7 +13,7 @@ from tests.presence_server.helpers import API_KEY, Page, until
 async def nodes(redis_url, start_nodes):
     """One process without Redis, two with it."""
     nodes = await start_nodes(1 if redis_url is None else 2, redis_url)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any([await node.health.degraded() for node in nodes]):
             await asyncio.sleep(0.02)
     return nodes

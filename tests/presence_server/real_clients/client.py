@@ -21,7 +21,7 @@ async def main(url: str, transports: str) -> None:
         if word == "close":
             await client.disconnect()
         else:
-            say(word, await client.call(word, {"room": "auction:demo"}, timeout=5))
+            say(word, await client.call(word, {"room": "auction:demo"}, timeout=30))
 
 
 asyncio.run(main(*sys.argv[1:]))

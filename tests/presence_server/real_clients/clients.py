@@ -83,7 +83,7 @@ class ProcessClient:
         self._process.stdin.write(word.encode() + b"\n")
 
     async def _hears(self, event: str) -> object:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 name, answer = json.loads(await self._process.stdout.readline())
                 if name == event:

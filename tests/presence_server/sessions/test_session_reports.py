@@ -8,11 +8,12 @@ import pytest
 
 from backend_api.client import Answer, BackendError
 from backend_api.contract.session_tokens import SessionClaims
+from backend_api.contract.sessions import MAX_BATCH_BYTES
 from presence_server.delivery.outbox import opened
 from presence_server.errors import OutboxRefused
 from presence_server.sessions.intervals import Intervals
 from presence_server.sessions.journal import Journal
-from presence_server.sessions.reports import NODES_PATH, SessionReports
+from presence_server.sessions.reports import NODES_PATH, SessionReports, session_bodies
 
 T = 1_800_000_000.0
 
@@ -86,6 +87,22 @@ async def test_a_report_is_done_when_the_outbox_has_it_and_many_share_one_commit
         assert (node.outbox.waiting, len(await node.filed())) == (1, 100)
 
 
+def test_a_batch_is_never_larger_than_the_backend_takes():
+    """Neither by its number of reports nor by their bytes: whatever a client writes into its fields."""
+    long = {"channel_id": "c" * 128, "user_agent": "\x01" * 512, "listener_id": "\U0001f600" * 64}
+    for described, most in (({"channel_id": "c1"}, 1_000), (long, 999)):
+        intervals = Intervals("n1", 1)
+        claims = SessionClaims("listening", "s", T, "", ("c1", "", ""))
+        reports = [intervals.open(f"s{n}", claims, f"i{n}", described, T) for n in range(2_100)]
+        bodies = session_bodies(reports)
+        assert all(len(body) <= MAX_BATCH_BYTES for body in bodies)
+        batches = [orjson.loads(body)["intervals"] for body in bodies]
+        assert max(map(len, batches)) <= most
+        assert [told["intervalId"] for batch in batches for told in batch] == [f"i{n}" for n in range(2_100)]
+        assert len(bodies) <= sum(map(len, bodies)) // (MAX_BATCH_BYTES // 2) + 3
+    assert session_bodies([]) == []
+
+
 async def test_an_outbox_that_refuses_loses_nothing(live, monkeypatch):
     """Starts wait with their answers; what changes meanwhile supersedes; all is filed once it takes again."""
     async with live() as node:
@@ -102,7 +119,7 @@ async def test_an_outbox_that_refuses_loses_nothing(live, monkeypatch):
         await asyncio.sleep(0)
         monkeypatch.setattr(node.outbox, "add", add)
         assert await node.reports.flush()
-        await asyncio.wait_for(asyncio.gather(first, second), 1)
+        await asyncio.wait_for(asyncio.gather(first, second), 30)
         assert [(name, reason) for name, reason, _ in await node.filed()] == [("s1", "disconnect")]
 
 

@@ -21,6 +21,8 @@ const RETRY_MS = 10_000;
 /** For how long a token may be shown again: what the server allows after the last sign of life. */
 const RESUME_MS = 150_000;
 const KEPT_EVERY_MS = 5_000;
+/** When a duplicate of this page closed: surely after its beacon, and within the server's grace of 15 s. */
+const DUPLICATE_MS = 5_000;
 const FATAL = new Set(['bad_request', 'unauthorized']);
 
 /** See listening.d.ts for every option. Returns a handle for `updateListeningSession` and `endListeningSession`. */
@@ -50,6 +52,8 @@ export function startListeningSession({
   let isOver = false;
   let status = null;
   const timers = { patience: null, beat: null, keep: null };
+  // Over HTTP a duplicate of this tab has the same session, and its close would end it under this one.
+  const duplicates = typeof BroadcastChannel === 'function' ? new BroadcastChannel('presence.listening') : null;
   const hasSocket = typeof io === 'function' && typeof url === 'string';
   const socket = hasSocket && io(`${url}/listening`, { path, transports, tryAllTransports: true, forceNew: true, reconnectionDelayMax: 30_000, auth });
 
@@ -94,6 +98,8 @@ export function startListeningSession({
   function onSocketSession(session) {
     clearTimeout(timers.patience);
     clearTimeout(timers.beat);
+    // The last beat may be long ago: this one reaches to the socket's beginning.
+    if (via === 'http' && current !== null) call(`/listening-sessions/${current.sessionId}`, 'PATCH', { sessionToken });
     take(session, 'socket');
   }
 
@@ -152,7 +158,15 @@ export function startListeningSession({
   function onPageHide({ persisted }) {
     keepOnce();
     // A socket dies with the page, and its end is the server's to see; HTTP has to say it. It may be a reload.
-    if (!persisted && via === 'http' && current !== null) beacon({ reason: 'pageClose' });
+    if (persisted || via !== 'http' || current === null) return;
+    beacon({ reason: 'pageClose' });
+    duplicates?.postMessage(current.sessionId);
+  }
+
+  function onDuplicateClosed({ data }) {
+    if (isOver || via !== 'http' || data !== current?.sessionId) return;
+    clearTimeout(timers.beat);
+    timers.beat = setTimeout(beat, DUPLICATE_MS);
   }
 
   function onPageShow({ persisted }) {
@@ -178,6 +192,7 @@ export function startListeningSession({
     for (const timer of Object.values(timers)) clearTimeout(timer);
     globalThis.removeEventListener?.('pagehide', onPageHide);
     globalThis.removeEventListener?.('pageshow', onPageShow);
+    duplicates?.close();
     keepSession(storageKey, null);
     if (socket) {
       for (const [event, handler] of Object.entries(handlers)) socket.off(event, handler);
@@ -221,6 +236,7 @@ export function startListeningSession({
 
   globalThis.addEventListener?.('pagehide', onPageHide);
   globalThis.addEventListener?.('pageshow', onPageShow);
+  if (duplicates) duplicates.onmessage = onDuplicateClosed;
   say('connecting');
   if (socket) {
     for (const [event, handler] of Object.entries(handlers)) socket.on(event, handler);

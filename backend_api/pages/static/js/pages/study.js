@@ -4,20 +4,30 @@ import { callApi } from '../api.js';
 import { dayBars } from '../bars.js';
 import { find, make, show } from '../dom.js';
 import { formatCount, timeZone } from '../format.js';
-import { cell, formatDifference, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, under } from '../records.js';
+import { attempt, cell, formatDifference, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, under } from '../records.js';
 import { fillRows } from '../rows.js';
 
 const SOURCE_WORDS = { provider: 'the provider', server: 'this server', manual: 'a correction' };
 const DAYS = 30;
+const PAGE = 100;
+const MOST = 500;
 
 const userId = find('[data-user]').dataset.user;
 const bars = dayBars(find('[data-days]'));
-keepLoaded(load);
+let limit = PAGE;
+
+const reload = keepLoaded(load);
+find('[data-more-button]').addEventListener('click', attempt(() => {
+  limit = Math.min(limit + PAGE, MOST);
+  return reload();
+}));
 
 async function load(signal) {
-  const query = queryOf({ userId, from: localDate(DAYS - 1), tz: timeZone() });
-  const [{ days }, { sessions }] = await Promise.all([
-    callApi(`/api/study-sessions/daily${query}`, { signal }), callApi(`/api/study-sessions${query}`, { signal }),
+  const asked = { userId, from: localDate(DAYS - 1), tz: timeZone() };
+  const [{ days }, { sessions, nextCursor }, { calls }] = await Promise.all([
+    callApi(`/api/study-sessions/daily${queryOf(asked)}`, { signal }),
+    callApi(`/api/study-sessions${queryOf({ ...asked, limit })}`, { signal }),
+    callApi(`/api/study-sessions/active-calls${queryOf({ userId })}`, { signal }),
   ]);
   const known = new Map(days.map(({ date, seconds }) => [date, seconds]));
   const all = Array.from({ length: DAYS }, (_, index) => localDate(DAYS - 1 - index)).map((date) => ({ date, seconds: known.get(date) ?? 0 }));
@@ -25,9 +35,12 @@ async function load(signal) {
   show('today', formatSeconds(sum(1)));
   show('week', formatSeconds(sum(7)));
   show('month', formatSeconds(sum(DAYS)));
-  show('now', formatCount(sessions.filter(({ status }) => status === 'active').length));
+  show('now', formatCount(calls.length));
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
+  find('[data-more]').hidden = nextCursor === null;
+  find('[data-more-button]').hidden = limit >= MOST;
+  show('shown', `The newest ${formatCount(sessions.length)} of the last ${DAYS} days.`);
   fillRows(find('[data-rows]'), sessions, row);
   requestAnimationFrame(() => bars.draw(all));
 }
