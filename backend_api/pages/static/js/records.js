@@ -10,11 +10,12 @@ const REFRESH_MS = 15_000;
 const LARGE_DIFFERENCE_SECONDS = 60;
 
 const STATUS_WORDS = {
-  pending: ['wait', 'Sent'], active: ['good', 'Active'], ended: ['', 'Ended'], timeout: ['wait', 'Timed out'], cancelled: ['', 'Cancelled'],
+  active: ['good', 'Active'], ended: ['', 'Ended'], timeout: ['wait', 'Timed out'], cancelled: ['', 'Cancelled'],
 };
+const PENDING_WORDS = { waiting: ['wait', 'Sending'], delivered: ['wait', 'Sent'], failed: ['bad', 'Not sent'], none: ['wait', 'Not sent'] };
 const END_WORDS = { button: 'by the End button', pageClose: 'the page was closed', timeout: 'silent for too long' };
 const DELIVERY_WORDS = {
-  waiting: 'message on its way', delivered: 'message delivered', failed: 'message not delivered', none: 'not sent: no chat known',
+  waiting: 'message on its way', delivered: 'message delivered', failed: 'message not delivered', none: 'no chat known',
 };
 
 /**
@@ -97,10 +98,10 @@ export function rowButton(name, words, whose, act) {
   return button;
 }
 
-/** When a lesson began and, below, when it ended: the time alone where it is the same day's. */
-export function startAndEnd({ clickedAt, sessionEndedAt }) {
+/** When a lesson began and, below, when it ended: the time alone where it is the same day's; else when its link was made. */
+export function startAndEnd({ clickedAt, sessionEndedAt, sentTime }) {
   const when = (...content) => make('td', { class: 'when' }, ...content);
-  if (clickedAt === null) return when('not begun');
+  if (clickedAt === null) return when('not begun', under(`link of ${formatMoment(sentTime)}`));
   if (sessionEndedAt === null) return when(formatMoment(clickedAt), under('still on'));
   const [began, ended] = [new Date(clickedAt), new Date(sessionEndedAt)];
   const isSameDay = began.toDateString() === ended.toDateString();
@@ -132,7 +133,7 @@ export const isExpired = ({ sessionStatus, expiresAt }) => sessionStatus === 'pe
 export function lessonStatus(lesson) {
   const { sessionStatus, present, endReason, delivered, deliveryReason } = lesson;
   const isAway = sessionStatus === 'active' && !present;
-  const [is, words] = isExpired(lesson) ? ['', 'Expired'] : STATUS_WORDS[sessionStatus];
+  const [is, words] = isExpired(lesson) ? ['', 'Expired'] : STATUS_WORDS[sessionStatus] ?? PENDING_WORDS[delivered];
   const failed = delivered === 'failed' && deliveryReason ? `: ${deliveryReason}` : '';
   const why = END_WORDS[endReason] ?? (isAway ? 'away' : '');
   // Whoever was there had the link, whether or not we sent it.

@@ -2,7 +2,7 @@
 
 import { callApi, download } from '../api.js';
 import { find, make, show } from '../dom.js';
-import { formatAverage, formatCount, formatLength, readLength, timeZone } from '../format.js';
+import { formatCount, formatLength, readLength, timeZone } from '../format.js';
 import {
   attempt, cell, claimed, formatMoment, formatSeconds, isExpired, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
   startAndEnd, terms, under,
@@ -51,7 +51,7 @@ async function load(signal) {
   show('total', formatCount(statistics.total));
   show('total-note', Object.entries(statistics.byStatus).filter(([, count]) => count > 0).map(([name, count]) => `${formatCount(count)} ${name}`).join(', '));
   show('active', formatCount(statistics.active));
-  show('average', formatAverage(statistics.averageMinutes));
+  show('average', formatLength(Math.round(statistics.averageMinutes * 60)));
   show('time', formatLength(statistics.totalSeconds));
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
