@@ -204,6 +204,8 @@ async def test_a_statement_tells_corrected_time_from_measured(api, make_link, co
     page = await opened(api, context, "/admin/statements", ADMIN)
     await expect(page.get_by_role("cell", name="1:00:00")).to_contain_text("measured 30:01")
     await expect(page.get_by_text("1 corrected")).to_be_visible()
+    page = await opened(api, context, "/teacher", TEACHER)
+    await expect(page.get_by_role("cell", name="1:00:00")).to_contain_text("measured 30:01")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -283,6 +283,8 @@ async def test_an_end_outlives_the_page_that_could_not_say_it(api, make_link, co
     await context.route("**/api/zoom/*", lambda route: route.abort() if is_call(route) else route.continue_())
     await page.get_by_role("button", name="End session").click()
     await expect(page.get_by_text("it is over as soon as the server can be reached")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Ending the session")).to_be_visible()
+    await expect(page.get_by_text("The lesson goes on")).to_have_count(0)
     api.clock.at += 600
     await page.reload()
     await context.unroute("**/api/zoom/*")

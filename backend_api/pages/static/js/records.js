@@ -1,7 +1,7 @@
 /** What pages with records of sessions share: loading with its failures, a banner, one act at a time, words and cells. */
 
 import { enterState, find, make, show } from './dom.js';
-import { formatClock, formatLength, formatStart } from './format.js';
+import { formatClock, formatLength, formatSince, formatStart } from './format.js';
 import { askForToken, startSession } from './session.js';
 import { currentToken } from './token.js';
 
@@ -101,7 +101,7 @@ export function rowButton(name, words, whose, act) {
 /** When a lesson began and, below, when it ended: the time alone where it is the same day's; else when its link was made. */
 export function startAndEnd({ clickedAt, sessionEndedAt, sentTime }) {
   const when = (...content) => make('td', { class: 'when' }, ...content);
-  if (clickedAt === null) return when('not begun', under(`link of ${formatMoment(sentTime)}`));
+  if (clickedAt === null) return when('not begun', under(`link of ${formatSince(Date.parse(sentTime) / 1_000, Date.now() / 1_000)}`));
   if (sessionEndedAt === null) return when(formatMoment(clickedAt), under('still on'));
   const [began, ended] = [new Date(clickedAt), new Date(sessionEndedAt)];
   const isSameDay = began.toDateString() === ended.toDateString();
@@ -131,17 +131,23 @@ export const isExpired = ({ sessionStatus, expiresAt }) => sessionStatus === 'pe
 
 /** How a lesson stands: a dot and a word; below it how it ended, or whether its message arrived. */
 export function lessonStatus(lesson) {
-  const { sessionStatus, present, endReason, delivered, deliveryReason } = lesson;
+  const { sessionStatus, present, clickedAt, endReason, delivered, deliveryReason } = lesson;
   const isAway = sessionStatus === 'active' && !present;
   const [is, words] = isExpired(lesson) ? ['', 'Expired'] : STATUS_WORDS[sessionStatus] ?? PENDING_WORDS[delivered];
   const failed = delivered === 'failed' && deliveryReason ? `: ${deliveryReason}` : '';
   const why = END_WORDS[endReason] ?? (isAway ? 'away' : '');
   // Whoever was there had the link, whether or not we sent it.
-  const isMoot = delivered === 'none' && sessionStatus !== 'pending';
+  const isMoot = delivered !== 'delivered' && clickedAt !== null;
   return cell(
     make('span', { class: 'status', 'data-is': isAway ? 'wait' : is }, words), ...(why ? [under(why)] : []),
     ...(isMoot ? [] : [under(DELIVERY_WORDS[delivered] + failed, delivered === 'failed')]),
   );
+}
+
+/** The duration that counts and, where an admin has corrected it, below it what was measured. */
+export function duration({ corrections, durationSeconds }) {
+  const counts = corrections.at(-1)?.durationSeconds ?? durationSeconds;
+  return right(formatSeconds(counts), ...(counts === durationSeconds ? [] : [under(`measured ${formatSeconds(durationSeconds)}`)]));
 }
 
 /** The package that a lesson is sold under, and its rate below. */

@@ -4,7 +4,7 @@ import { callApi } from '../api.js';
 import { find, make, show } from '../dom.js';
 import { timeZone } from '../format.js';
 import {
-  attempt, cell, formatSeconds, isExpired, keepLoaded, lessonStatus, queryOf, right, rowButton, say, startAndEnd,
+  attempt, cell, duration, isExpired, keepLoaded, lessonStatus, queryOf, rowButton, say, startAndEnd,
 } from '../records.js';
 import { fillRows } from '../rows.js';
 
@@ -52,7 +52,7 @@ function sessionRow(session) {
   }
   return make(
     'tr', {}, make('th', { scope: 'row' }, session.studentName), lessonStatus(session),
-    startAndEnd(session), right(formatSeconds(session.durationSeconds)),
+    startAndEnd(session), duration(session),
     make('td', { class: 'act' }, actions),
   );
 }

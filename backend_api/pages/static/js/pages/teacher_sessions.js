@@ -4,7 +4,7 @@ import { callApi, download } from '../api.js';
 import { find, make, show } from '../dom.js';
 import { formatCount, formatLength, readLength, timeZone } from '../format.js';
 import {
-  attempt, cell, claimed, formatMoment, formatSeconds, isExpired, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
+  attempt, cell, claimed, duration, formatMoment, formatSeconds, isExpired, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
   startAndEnd, terms, under,
 } from '../records.js';
 import { fillRows } from '../rows.js';
@@ -70,13 +70,11 @@ const offer = (list, groups) => find(`#${list}`).replaceChildren(...groups.map((
 
 function row(session) {
   const isOver = ['ended', 'timeout'].includes(session.sessionStatus);
-  const counts = session.corrections.at(-1)?.durationSeconds ?? session.durationSeconds;
   const act = isOver && session.mayCorrect ? [rowButton('correct', 'Correct', session.studentName, () => openFor(session))] : [];
   return make(
     'tr', {}, make('th', { scope: 'row' }, session.studentName, under(`with ${session.teacherName}`)), lessonStatus(session),
     startAndEnd(session),
-    right(formatSeconds(counts), ...(counts === session.durationSeconds ? [] : [under(`measured ${formatSeconds(session.durationSeconds)}`)])),
-    terms(session), amount(session), evidence(session), make('td', { class: 'act' }, ...act),
+    duration(session), terms(session), amount(session), evidence(session), make('td', { class: 'act' }, ...act),
   );
 }
 

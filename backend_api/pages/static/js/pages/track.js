@@ -74,6 +74,7 @@ function keptWish() {
 
 function keepWish(wanted) {
   wish = wanted;
+  show('active-title', wish === null ? 'Session active' : 'Ending the session');
   try {
     if (wish === null) sessionStorage.removeItem(END_KEY);
     else sessionStorage.setItem(END_KEY, JSON.stringify(wish));
@@ -100,7 +101,8 @@ async function call(action, more = {}) {
 
 function showReach(isReached) {
   find('[data-offline]').hidden = isReached;
-  show('offline', lesson?.status === 'active' ? 'The lesson goes on; this page keeps trying.' : 'The lesson has not begun.');
+  const standing = lesson?.status === 'active' ? 'The lesson goes on; this page keeps trying.' : 'The lesson has not begun.';
+  show('offline', wish === null ? standing : 'This page keeps trying.');
   if (isReached && wish === null) show('end-problem', '');
 }
 
