@@ -133,7 +133,7 @@ def engagement(parts: Parts) -> Feature:
     upkeep = Upkeep(mongo, recounter, foundations, retention, now, purges=embedded)
     services = (
         EventIntake(catalogue, ingest, foundations, retention, settings, parts.registry),
-        Dashboards(Reader(mongo, stats, calendar, now), catalogue, foundations),
+        Dashboards(Reader(mongo, stats, retention, now), catalogue, foundations),
         Tracks(mongo),
         catalogue,
         upkeep,

@@ -13,7 +13,6 @@ from backend_api.engagement.upkeep import Upkeep
 from backend_api.service.access import admin, internal
 from backend_api.service.routes import RouteTable
 
-MAX_CATALOGUE_BYTES = 1024 * 1024
 MAX_DAYS = 3_700
 
 table = RouteTable("engagement upkeep")

@@ -13,7 +13,16 @@ from backend_api.engagement.documents import ARTISTS, PLAYLISTS, TRACKS
 from backend_api.engagement.raw import chunks
 
 MAX_REMEMBERED = 100_000
+REMEMBERED_SECONDS = 600.0
+"""So long after it was told to another process, a track's length is used here, too."""
 PAGE = 500
+
+
+class _Known(NamedTuple):
+    """A track's length in seconds (0: unknown), and until when it is used without asking again."""
+
+    seconds: float
+    until_at: float
 
 
 class Playlist(NamedTuple):
@@ -25,25 +34,25 @@ class Playlist(NamedTuple):
 
 
 class Catalogue:
-    """The catalogue. That a track is known is remembered, for tracks are never taken out again."""
+    """The catalogue. That a track is known is remembered for a while, and how long it is."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._tracks, self._artists, self._playlists = mongo[TRACKS], mongo[ARTISTS], mongo[PLAYLISTS]
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    async def known(self, tracks: Iterable[str]) -> set[str]:
-        """Those of the tracks that are in the catalogue."""
+    async def known(self, tracks: Iterable[str], now: float) -> dict[str, float]:
+        """Those of the tracks that are in the catalogue, with their lengths in seconds (0: unknown)."""
         asked = set(tracks)
-        found = {track for track in asked if track in self._known}
-        for some in chunks(asked - found):
-            documents = await self._tracks.find({"_id": {"$in": some}}, {"_id": 1}).to_list(None)
-            found |= {document["_id"] for document in documents}
-        for track in found:
-            self._known[track] = None
+        found = {track: known for track in asked if (known := self._known.get(track)) and known.until_at > now}
+        for some in chunks(asked - found.keys()):
+            documents = await self._tracks.find({"_id": {"$in": some}}, {"durationSeconds": 1}).to_list(None)
+            found |= {d["_id"]: _Known(d["durationSeconds"], now + REMEMBERED_SECONDS) for d in documents}
+        for track, known in found.items():
+            self._known[track] = known
             self._known.move_to_end(track)
         while len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
-        return found
+        return {track: known.seconds for track, known in found.items()}
 
     async def put_tracks(self, entries: Mapping[str, TrackEntry]) -> dict[str, str]:
         """Keeps the entries; the tracks that had another artist, with that one's id. Those are left marked as moved."""
@@ -54,13 +63,16 @@ class Catalogue:
             moved = {t: a for t, a in before.items() if t in entries and entries[t].artist_id != a}
             updates = [_track_update(track, entries[track], moved.get(track)) for track in some]
             await self._tracks.bulk_write(updates, ordered=False)
+            for track in some:
+                self._known.pop(track, None)
         return {track: artist for track, artist in before.items() if entries[track].artist_id != artist}
 
     async def put_artist(self, artist: str, entry: ArtistEntry) -> None:
         await self._artists.replace_one({"_id": artist}, entry.model_dump(), upsert=True)
 
     async def put_playlist(self, playlist: str, entry: PlaylistEntry) -> None:
-        document = {"ownerId": entry.owner_id, "title": entry.title, "trackIds": entry.track_ids}
+        number = len(set(entry.track_ids))
+        document = {"ownerId": entry.owner_id, "title": entry.title, "trackIds": entry.track_ids, "tracks": number}
         await self._playlists.replace_one({"_id": playlist}, document, upsert=True)
 
     async def titles_of(self, artist: str) -> dict[str, str]:
@@ -107,8 +119,9 @@ class Catalogue:
         return None if document is None else ArtistEntry(name=document["name"], image=document["image"])
 
     async def playlists_of(self, owner: str, limit: int) -> list[Playlist]:
-        documents = await self._playlists.find({"ownerId": owner}).limit(limit).to_list(None)
-        return [Playlist(document["_id"], document["title"], len(set(document["trackIds"]))) for document in documents]
+        """Without what is in them: of ten thousand tracks only the number is told."""
+        cursor = self._playlists.find({"ownerId": owner}, {"title": 1, "tracks": 1}).limit(limit)
+        return [Playlist(d["_id"], d["title"], d["tracks"]) for d in await cursor.to_list(None)]
 
 
 def _track_update(track: str, entry: TrackEntry, former_artist: str | None) -> UpdateOne:

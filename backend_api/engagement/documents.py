@@ -124,7 +124,7 @@ def raw_document(event: Event, origin: Origin, now: float) -> Document:
         "trackId": sent.track_id,
         "sessionId": sent.session_id,
         "timestamp": time_of(event.at),
-        **_own_fields(sent),
+        **_own_fields(sent, event.track_seconds),
         "play": None if play_id is None else play_key(sent.track_id, play_id, int(event.at // DAY_SECONDS)),
         "person": event.person,
         "userId": origin.user_id,
@@ -198,7 +198,7 @@ def day_totals(sums: Sums) -> tuple[int, ...]:
     return tuple(getattr(sums, name) for name in COUNTED)
 
 
-def _own_fields(sent: AnyEvent) -> dict[str, Any]:
+def _own_fields(sent: AnyEvent, track_seconds: float) -> dict[str, Any]:
     match sent:
         case Play():
             return {
@@ -206,13 +206,13 @@ def _own_fields(sent: AnyEvent) -> dict[str, Any]:
                 "source": sent.source,
                 "playlistId": sent.playlist_id,
                 "replayed": sent.replayed,
-                **_heard(sent.duration, sent.track_duration),
+                **_heard(sent.duration, track_seconds),
             }
         case PlayEnd():
             return {
                 "playId": sent.play_id,
                 "replayed": sent.replayed,
-                **_heard(sent.duration, sent.track_duration),
+                **_heard(sent.duration, track_seconds),
             }
         case Like():
             return {"action": sent.action, "source": sent.source}
@@ -224,12 +224,12 @@ def _own_fields(sent: AnyEvent) -> dict[str, Any]:
             return {"source": sent.source}
 
 
-def _heard(duration: float | None, track_duration: float | None) -> dict[str, Any]:
+def _heard(duration: float | None, track_seconds: float) -> dict[str, Any]:
     if duration is None:
         return {}
     return {
         "duration": duration,
-        "trackDuration": track_duration,
-        "completionRate": completion_of(duration, track_duration),
+        "trackDuration": track_seconds,
+        "completionRate": completion_of(duration, track_seconds),
         "skipped": is_skipped(duration),
     }

@@ -4,7 +4,7 @@
 their time, their person and the digest by which a repetition is told from a contradiction.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -33,17 +33,20 @@ class Sender(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """What the events of one batch are held against. Times are Unix seconds."""
+    """What the events of one batch are held against: times in Unix seconds, the tracks there are with their lengths."""
 
     received_at: float
     sent_at: float | None
     oldest_at: float
-    known_tracks: Collection[str]
+    known_tracks: Mapping[str, float]
     guest_likes_count: bool
 
 
 class Event(NamedTuple):
-    """An event that may be stored. `at` is its time by our clock, whole milliseconds in Unix seconds."""
+    """An event that may be stored. `at` is its time by our clock, whole milliseconds in Unix seconds.
+
+    `track_seconds` is how long its track is: as the catalogue says, else as the page does, else 0.
+    """
 
     id: str
     sent: AnyEvent
@@ -51,6 +54,7 @@ class Event(NamedTuple):
     person: str
     digest: bytes
     uncounted: Uncounted | None
+    track_seconds: float
 
 
 class Admitted(NamedTuple):
@@ -86,10 +90,13 @@ def true_time(sent: AnyEvent, conditions: Conditions) -> float:
 
     received - (sent - created), as Snowplow's derived timestamp. Without the moment of sending the device is believed,
     and where the difference is small: it is rather the time of the way here, which is another one for each batch.
+    What seems to have been made after it was sent was made before the device's clock was set back: it is as of then.
     """
-    created_at = sent.timestamp.timestamp()
-    if conditions.sent_at is not None and abs(conditions.received_at - conditions.sent_at) > SKEW_SECONDS:
-        created_at = conditions.received_at - (conditions.sent_at - created_at)
+    created_at, sent_at = sent.timestamp.timestamp(), conditions.sent_at
+    if sent_at is not None:
+        created_at = min(created_at, sent_at)
+        if abs(conditions.received_at - sent_at) > SKEW_SECONDS:
+            created_at = conditions.received_at - (sent_at - created_at)
     return round(created_at, 3)
 
 
@@ -130,6 +137,7 @@ def _stamped(sent: AnyEvent, sender: Sender, conditions: Conditions) -> Event:
         _person(sent, sender),
         _digest(sent),
         _uncounted(sent, sender, conditions),
+        conditions.known_tracks[sent.track_id] or getattr(sent, "track_duration", None) or 0.0,
     )
 
 
@@ -159,6 +167,7 @@ def _derived_id(sent: AnyEvent) -> str:
 
 
 def _digest(sent: AnyEvent) -> bytes:
-    content: dict[str, Any] = sent.model_dump(exclude={"event_id"}, exclude_none=True)
+    """Of what happened, not of the device: that is not kept of who does not consent, nor can be told by this."""
+    content: dict[str, Any] = sent.model_dump(exclude={"event_id", "anonymous_id"}, exclude_none=True)
     content["timestamp"] = sent.timestamp.timestamp()
     return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()

@@ -49,6 +49,9 @@ class EventIntake:
         self._settings = settings
         self._limits = AddressLimits(per_second=settings.events_per_second, cap=settings.events_at_once)
         self._events = Counter("engagement_events", "Events of batches", ["outcome"], registry=registry)
+        self._uncounted = Counter(
+            "engagement_uncounted", "Events that were accepted and are in no figure", ["why"], registry=registry
+        )
 
     async def take(self, items: Sequence[Any], arrival: Arrival) -> BatchAnswer:
         """What became of each; TooManyRequests where the address has sent too many."""
@@ -56,7 +59,8 @@ class EventIntake:
         await self._foundations.refresh()
         sender = self._sender(arrival)
         events = {index: read(item) for index, item in enumerate(items)}
-        known = await self._catalogue.known(event.track_id for event in events.values() if not isinstance(event, str))
+        named = {event.track_id for event in events.values() if not isinstance(event, str)}
+        known = await self._catalogue.known(named, arrival.received_at)
         is_guest = sender.user_id is None and not sender.is_trusted
         conditions = Conditions(
             received_at=arrival.received_at,
@@ -70,6 +74,9 @@ class EventIntake:
         rejected = sorted([*admitted.rejected, *outcome.conflicts], key=lambda one: one.index)
         answer = BatchAnswer(accepted=len(outcome.new), duplicates=len(outcome.repeated), rejected=rejected)
         self._observe(answer)
+        for event in outcome.new:
+            if event.uncounted is not None:
+                self._uncounted.labels(event.uncounted).inc()
         return answer
 
     def _check_limit(self, arrival: Arrival, events: int) -> None:

@@ -29,7 +29,7 @@ class Intent(NamedTuple):
 
 
 class Intents:
-    """The collection; small, for nothing stays in it."""
+    """The collection; small, for nothing stays in it. What was taken up does for a while, and is looked up apart."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._collection = mongo[INTENTS]
@@ -42,18 +42,29 @@ class Intents:
     async def remove(self, batch: str) -> None:
         await self._collection.delete_one({"_id": batch})
 
+    async def keep(self, batch: str, now: float) -> None:
+        """It was taken up at `now`, and is once more later on."""
+        await self._collection.update_one({"_id": batch}, {"$set": {"takenAt": time_of(now)}})
+
     async def before(self, at: float, limit: int) -> list[Intent]:
-        """Those written before a time."""
-        cursor = self._collection.find({"at": {"$lt": time_of(at)}}).limit(limit)
-        return [_intent(document) for document in await cursor.to_list(None)]
+        """Those written before a time and not taken up."""
+        return await self._found({"at": {"$lt": time_of(at)}, "takenAt": None}, limit)
+
+    async def taken_before(self, at: float, limit: int) -> list[Intent]:
+        """Those taken up before a time."""
+        return await self._found({"takenAt": {"$lt": time_of(at)}}, limit)
 
     async def all(self) -> list[Intent]:
-        return [_intent(document) for document in await self._collection.find({}).to_list(None)]
+        """Those of batches that are being stored, or were cut off and not taken up."""
+        return await self._found({"takenAt": None}, 0)
 
     async def oldest_at(self, tracks: Several[str] | None) -> float | None:
         """When the oldest one was written that concerns one of these tracks (None: any)."""
         times = [i.at for i in await self.all() if tracks is None or any(track in tracks for track in tracks_of([i]))]
         return min(times, default=None)
+
+    async def _found(self, query: Document, limit: int) -> list[Intent]:
+        return [_intent(document) for document in await self._collection.find(query).limit(limit).to_list(None)]
 
 
 def tracks_of(intents: Iterable[Intent]) -> set[str]:

@@ -15,9 +15,10 @@ from backend_api.db import Mongo
 from backend_api.engagement.catalogue import Catalogue
 from backend_api.engagement.documents import EVERYTHING, GROUP_STATS, TRACK_STATS, Family, artist_group
 from backend_api.engagement.intents import Intents
-from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Calendar, Slot, Step, Stretch
+from backend_api.engagement.periods import ROLLING_SECONDS, STEP, Slot, Step, Stretch
 from backend_api.engagement.raw import RawEvents
 from backend_api.engagement.recounting import NEAR_END_SECONDS
+from backend_api.engagement.retention import Retention
 from backend_api.engagement.rollups import END_EARLY_SECONDS, Ends, Figures, Piece, Raw, Sums, count
 from backend_api.engagement.stats import Stats
 from backend_api.engagement.tracks import Tracks
@@ -63,10 +64,10 @@ EVERYBODY = Subject(GROUP_STATS, EVERYTHING)
 class Reader:
     """Figures of ranges that end now."""
 
-    def __init__(self, mongo: Mongo, stats: Stats, calendar: Calendar, now: Callable[[], float]) -> None:
+    def __init__(self, mongo: Mongo, stats: Stats, retention: Retention, now: Callable[[], float]) -> None:
         self._raw, self._tracks, self._catalogue = RawEvents(mongo), Tracks(mongo), Catalogue(mongo)
         self._intents, self._stats = Intents(mongo), stats
-        self._calendar = calendar
+        self._retention, self._calendar = retention, retention.calendar
         self._now = now
 
     @property
@@ -133,10 +134,13 @@ class Reader:
         )
 
     async def _edge(self, subject: Subject, stretch: Stretch) -> Sequence[Piece]:
-        """A part of one hour, from the raw events, unless all of it is empty."""
+        """A part of one hour, from the raw events, unless all of it is empty; where those are gone, the whole hour."""
         slot = self._calendar.slot_of(stretch.start_at)
-        if (await self._stats.hour(subject.family, subject.id, slot)).is_empty:
+        hour = await self._stats.hour(subject.family, subject.id, slot)
+        if hour.is_empty:
             return ()
+        if self._calendar.slot_start(slot) < self._retention.removed_before(self._now()):
+            return [Piece(stretch.start_at, hour)]
         events = await self._events(subject, slot, stretch)
         ends = await self._ends(events, stretch)
         if subject.family is TRACK_STATS:

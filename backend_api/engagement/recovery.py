@@ -14,6 +14,8 @@ from backend_api.engagement.tracks import Change, Tracks
 
 OLD_SECONDS = 120.0
 """An intent of that age belongs to nobody any more: storing a batch gives up long before."""
+AGAIN_SECONDS = 3_600.0
+"""A process that only slept may insert its batch after all and die before it marks anything: it is taken up again."""
 AT_ONCE = 100
 
 
@@ -32,6 +34,10 @@ class Recovery:
         intents = await self._intents.before(self._now() - OLD_SECONDS, AT_ONCE)
         for intent in intents:
             await self._take_up(intent)
+            await self._intents.keep(intent.batch, self._now())
+        for intent in await self._intents.taken_before(self._now() - AGAIN_SECONDS, AT_ONCE):
+            await self._take_up(intent)
+            await self._intents.remove(intent.batch)
         return len(intents)
 
     async def _take_up(self, intent: Intent) -> None:
@@ -47,7 +53,6 @@ class Recovery:
             changes[track].slices |= slices
         now = self._now()
         await self._tracks.mark(changes, token_hex(8), now, self._calendar.day_of(now))
-        await self._intents.remove(intent.batch)
 
     async def _opinions(self, track: str, slot: Slot) -> list[Opinion]:
         likes = await self._raw.likes_of(track, self._calendar.slot_start(slot), self._calendar.slot_end(slot))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
 from typing import Any, NamedTuple, Self
 
+from backend_api.engagement.events import completion_of, is_skipped
 from backend_api.uniques import HASH_SPACE, People
 
 Raw = Mapping[str, Any]
@@ -18,6 +19,8 @@ Raw = Mapping[str, Any]
 END_EARLY_SECONDS = 300
 END_LATE_SECONDS = 86_400
 """How far before (clocks differ) and after its play an end is taken for that play's."""
+EXACT_SECONDS = 60
+"""How exact the time between a play and its end is: they may have come in batches of which each had its way."""
 MAX_TRACKS = 2_000
 """How many tracks a group's breakdown names: those played most."""
 
@@ -221,11 +224,12 @@ def _play_sums(plays: Iterable[Raw], end_of: EndOf) -> Sums:
     for play in plays:
         end = end_of(play) or play
         replayed += bool(play.get("replayed") or end.get("replayed"))
-        if (duration := end.get("duration")) is not None:
+        if (heard := _heard(play, end)) is not None:
+            duration, is_skip, completion = heard
             ended += 1
             duration_ms += round(duration * 1_000)
-            skipped += end["skipped"]
-            if (completion := end.get("completionRate")) is not None:
+            skipped += is_skip
+            if completion is not None:
                 completions += 1
                 completion_parts += round(completion * 100)
     return Sums(
@@ -236,6 +240,21 @@ def _play_sums(plays: Iterable[Raw], end_of: EndOf) -> Sums:
         skipped=skipped,
         replayed=replayed,
     )
+
+
+def _heard(play: Raw, end: Raw) -> tuple[float, bool, float | None] | None:
+    """Seconds, whether that is a skip, completion in per cent; None for a play whose end does not say.
+
+    What a page says is believed as far as it is possible: nothing is heard for longer than since it began.
+    """
+    duration = end.get("duration")
+    if duration is None:
+        return None
+    if end is not play:
+        most = max(0.0, (end["timestamp"] - play["timestamp"]).total_seconds()) + EXACT_SECONDS
+        if duration > most:
+            return most, is_skipped(most), completion_of(most, end.get("trackDuration"))
+    return duration, end["skipped"], end.get("completionRate")
 
 
 def _latest(number: int, events: Iterable[Raw]) -> list[Recent]:

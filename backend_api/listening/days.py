@@ -15,7 +15,6 @@ An hour that begins in the day may end in the next one, so a day depends on SPIL
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -91,7 +90,7 @@ def add_day(tally: Tally, day: Document) -> None:
         at += people
     tally.limit(EXACT_UP_TO)
     tally.durations = [sum(pair) for pair in zip(tally.durations, numbers_in(report["durations"]), strict=True)]
-    quality = zip(astuple(tally.quality), numbers_in(report["quality"]), strict=True)
+    quality = zip(tally.quality.numbers, numbers_in(report["quality"]), strict=True)
     tally.quality = Quality(*map(sum, quality))
     start_at = day["day"] * DAY_SECONDS
     for offset, seconds in zip(_QUARTERS, numbers_in(report["quarters"]), strict=True):
@@ -116,7 +115,7 @@ def _columns(tally: Tally, bound: int, start_at: int) -> Document:
         "people": packed(map(len, people)),
         "hashes": packed(chain.from_iterable(people)),
         "durations": packed(tally.durations),
-        "quality": packed(astuple(tally.quality)),
+        "quality": packed(tally.quality.numbers),
         "quarters": packed(tally.quarters[start_at + offset] for offset in _QUARTERS),
     }
 

@@ -135,9 +135,10 @@ def listeners(tally: Tally, hours: Iterable[Hour], zone: ZoneInfo) -> ListenersR
 
 def hours_of(quarters: Mapping[int, int], listeners: Mapping[int, int], zone: ZoneInfo) -> list[Hour]:
     """The local hours that somebody listened in, from seconds by quarter of an hour and listeners by hour."""
+    start_of = statistics.hour_starts(zone)
     seconds: Counter[int] = Counter()
     for quarter, some in quarters.items():
-        seconds[statistics.hour_start(quarter, zone)] += some
+        seconds[start_of(quarter)] += some
     return [
         Hour(hour=at(hour), listeners=listeners[hour], seconds=total, listener_hours=round(total / 3600, 2))
         for hour, total in sorted(seconds.items())

@@ -59,6 +59,10 @@ class Quality:
     bitrates: int = 0
     with_bitrate: int = 0
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return self.buffering, self.reconnects, self.with_buffering, self.bitrates, self.with_bitrate
+
 
 @dataclass(slots=True)
 class Tally:

@@ -4,7 +4,7 @@ A span is `(start, end)` in Unix seconds, `start <= end`. Counted spans are whol
 them up gives the same sum.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -104,6 +104,21 @@ def split_hours(spans: Iterable[WholeSpan], zone: ZoneInfo) -> Iterator[tuple[in
 def hour_start(at: int, zone: ZoneInfo) -> int:
     local = datetime.fromtimestamp(at, zone)
     return at - local.minute * 60 - local.second
+
+
+def hour_starts(zone: ZoneInfo) -> Callable[[int], int]:
+    """`hour_start` in this zone for many moments: a UTC day is looked up once, where the hours keep in step in it."""
+    phases: dict[int, int | None] = {}
+
+    def start_of(at: int) -> int:
+        day = at // 86_400
+        if day not in phases:
+            first, last = (phase_of(moment * 86_400, zone) for moment in (day, day + 1))
+            phases[day] = first if first == last else None
+        phase = phases[day]
+        return hour_start(at, zone) if phase is None else at - (at - phase) % 3600
+
+    return start_of
 
 
 def phase_of(at: float, zone: ZoneInfo) -> int:

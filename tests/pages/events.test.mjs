@@ -535,6 +535,61 @@ test('what one user left behind never goes with the token of another, and goes w
   assert.equal(server.batches[1].events[0].owner, undefined);
 });
 
+test('what a guest left behind goes without the token of who is signed in by then', async () => {
+  server.status = 0;
+  const first = collector({ token: async () => undefined });
+  await later(0);
+  first.trackLike('t1');
+  server.takesBeacons = false;
+  leave();
+  Object.assign(server, { status: 200, takesBeacons: true });
+  page = new Page();
+  clock += 1_000;
+  const second = collector({ token: () => tokenOf('eva') });
+  second.trackLike('t2');
+  leave();
+  assert.deepEqual((await Promise.all(server.beacons.map((blob) => blob.text()))).map(JSON.parse).map(({ token, events }) => [token, events.map((event) => event.trackId)]),
+    [[tokenOf('eva'), ['t2']], [undefined, ['t1']]]);
+  running += 31_000;
+  await second.flush();
+  assert.deepEqual(server.batches.map(({ token, events }) => [token, events[0].trackId, events[0].owner]),
+    [[tokenOf('eva'), 't2', undefined], [undefined, 't1', undefined]]);
+});
+
+test('a session that is found a moment later is whose the first clicks are', async () => {
+  let token;
+  const stats = collector({ token: () => token });
+  stats.trackLike('t1');
+  token = tokenOf('eva');
+  await stats.flush();
+  assert.equal(server.batches[0].token, tokenOf('eva'));
+});
+
+test('of two users of one page each has what was done under them', async () => {
+  let user = 'eva';
+  const stats = collector({ token: () => tokenOf(user) });
+  stats.trackLike('by-eva');
+  user = 'fred';
+  stats.trackLike('by-fred');
+  await stats.flush();
+  user = 'eva';
+  await stats.flush();
+  assert.deepEqual(server.batches.map(({ token, events }) => [token, events.map((event) => event.trackId)]),
+    [[tokenOf('fred'), ['by-fred']], [tokenOf('eva'), ['by-eva']]]);
+});
+
+test('a token that cannot be read is not taken for a guest', async () => {
+  Object.assign(server, { status: 0, takesBeacons: false });
+  const first = collector({ token: 'sealed' });
+  first.trackLike('t1');
+  leave();
+  server.status = 200;
+  page = new Page();
+  clock += 1_000;
+  await collector({ token: 'sealed' }).flush();
+  assert.deepEqual(server.batches.map((batch) => batch.token), ['sealed']);
+});
+
 for (const [what, options] of [
   ['token', { token: () => new Promise(() => {}) }],
   ['request', { send: () => new Promise(() => {}) }],
@@ -651,4 +706,16 @@ test('who signs in or consents later is heard by the collector that is there', a
   React.seen.trackLike('t1');
   await React.seen.flush();
   assert.deepEqual([server.batches[0].token, server.batches[0].consent], ['a.b.c', true]);
+});
+
+test('consent that a later component asks for is asked for, and not before', async () => {
+  const { React, mount } = react();
+  const useStats = makeUseStats(React, collector);
+  for (const options of [{}, { consent: null }, { consent: true }, {}]) {
+    useStats(options);
+    mount();
+    React.seen.trackLike('t1');
+    await React.seen.flush();
+  }
+  assert.deepEqual(sentEvents().map((event) => event.anonymousId), ['device', undefined, 'device', 'device']);
 });

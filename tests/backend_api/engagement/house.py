@@ -56,7 +56,8 @@ class House:
     async def send(self, *events, sender=USER, sent_at=None, country=None):
         """Accepted, duplicates and rejected of a batch."""
         items = {index: read(event) for index, event in enumerate(events)}
-        known = await self.catalogue.known(item.track_id for item in items.values() if not isinstance(item, str))
+        named = {item.track_id for item in items.values() if not isinstance(item, str)}
+        known = await self.catalogue.known(named, self.clock())
         oldest = self.retention.oldest_at(self.clock(), is_guest=sender.user_id is None)
         admitted = admit(items, sender, Conditions(self.clock(), sent_at, oldest, known, False))
         outcome = await self.ingest.store(admitted.events, Origin(user_id=sender.user_id, country=country))

@@ -6,7 +6,7 @@ from backend_api.contract.events import Rejected
 from backend_api.engagement.events import Conditions, Sender, admit, completion_of, read, true_time
 
 NOW = 1_795_257_000.0
-CONDITIONS = Conditions(NOW, None, NOW - 86_400, {"t1"}, False)
+CONDITIONS = Conditions(NOW, None, NOW - 86_400, {"t1": 0.0}, False)
 ANN = Sender("ann", is_trusted=False, has_consent=True, is_bot=False)
 GUEST = Sender(None, is_trusted=False, has_consent=True, is_bot=False)
 
@@ -58,6 +58,13 @@ def test_a_batch_that_was_long_on_its_way_does_not_change_the_order_of_what_happ
     assert (first, second) == (NOW - 3, NOW - 2)
 
 
+@pytest.mark.parametrize("wrong_by", [-7_200, -30, 0, 30, 7_200])
+def test_what_seems_to_be_made_after_it_was_sent_was_made_by_then(wrong_by):
+    """The device's clock was set back while it waited: it is neither in the future nor refused as that."""
+    conditions = CONDITIONS._replace(sent_at=NOW + wrong_by)
+    assert stamped(play(ago=-86_400), ANN, conditions).at == NOW + (wrong_by if abs(wrong_by) < 60 else 0)
+
+
 def test_a_person_is_the_user_else_the_device_else_the_visit():
     """Without consent the device is not looked at."""
     item = play(anonymousId="d1")
@@ -84,6 +91,20 @@ def test_both_ways_of_writing_a_time_are_the_same_event():
         )
         == 1
     )
+
+
+def test_of_the_device_nothing_is_in_what_tells_events_apart():
+    """Nobody who knows a device can find what it did without consent; with and without it is the same event."""
+    assert stamped(play(anonymousId="d1")).digest == stamped(play(anonymousId="d2")).digest == stamped(play()).digest
+
+
+@pytest.mark.parametrize(("catalogue", "told", "seconds"), [(200, 100.0, 200), (0, 100.0, 100), (0, 0.0, 0)])
+def test_how_long_a_track_is_the_catalogue_says_else_the_page(catalogue, told, seconds):
+    """Of a length that nobody knows, 0."""
+    conditions = CONDITIONS._replace(known_tracks={"t1": catalogue})
+    end = play(type="playEnd", playId="p", duration=50.0, trackDuration=told)
+    assert stamped(end, ANN, conditions).track_seconds == seconds
+    assert stamped(play(), ANN, conditions).track_seconds == catalogue
 
 
 def test_completion_is_at_most_a_hundred_per_cent():

@@ -146,14 +146,14 @@ async def test_what_was_cut_off_is_not_promised_to_be_in_the_figures(house, even
     """Until it is taken up, figures are as of when it came."""
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, clock)
-    await cut_off.catalogue.known(["t1"])
+    await cut_off.catalogue.known(["t1"], house.clock())
     started_at = clock()
     crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("play", eventId="e1"))
     clock.at += 100
     await house.fold()
-    reader = Reader(house.mongo, house.stats, house.calendar, clock)
+    reader = Reader(house.mongo, house.stats, house.retention, clock)
     for subject, at in ((of_track("t1"), started_at), (EVERYBODY, started_at), (of_artist("b"), clock())):
         assert (await reader.freshness(subject)).as_of.timestamp() == at
 
@@ -165,7 +165,7 @@ async def test_a_rebuild_does_not_hide_since_when_events_wait(house, event, cloc
     clock.at += 100
     day = house.calendar.day_of(clock() - 5 * 86_400)
     await Upkeep(house.mongo, house.recounter, house.foundations, house.retention, clock, purges=True).rebuild(day, day)
-    reader = Reader(house.mongo, house.stats, house.calendar, clock)
+    reader = Reader(house.mongo, house.stats, house.retention, clock)
     assert (await reader.freshness(of_track("t1"))).as_of.timestamp() == started_at
 
 

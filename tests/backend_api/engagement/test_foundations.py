@@ -42,7 +42,7 @@ async def test_a_batch_cut_off_on_the_last_open_day_is_counted_once(house, event
     cut_off = House(crashing, clock)
     await house.send(*[event("play", eventId=f"e{number}", ago=88 * DAY) for number in range(5)])
     await house.fold()
-    await cut_off.catalogue.known(["t1"])
+    await cut_off.catalogue.known(["t1"], house.clock())
     crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("play", eventId="late", ago=88 * DAY))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from backend_api.contract.events import TimeRange
+from backend_api.contract.events import PlaylistEntry, TimeRange
 from backend_api.db import Mongo
 from backend_api.engagement import reading as reading_module
 from backend_api.engagement.analytics import growth
@@ -28,7 +28,7 @@ ARTISTS = {"t1": "a", "t2": "a", "t3": "b"}
 
 
 def reading(house):
-    reader = Reader(house.mongo, house.stats, house.calendar, house.clock)
+    reader = Reader(house.mongo, house.stats, house.retention, house.clock)
     return SimpleNamespace(reader=reader, dashboards=Dashboards(reader, house.catalogue, house.foundations))
 
 
@@ -100,6 +100,39 @@ async def test_an_edge_hour_in_which_much_has_happened_is_read_track_by_track(ho
     found = await reading(house).dashboards.analytics(of_artist("a"), "24h", "plays")
     assert (found.total_plays, found.avg_duration) == (4, 90.0)
     assert (await reading(house).dashboards.analytics(EVERYBODY, "24h", "plays")).total_plays == 5
+
+
+async def test_an_hour_whose_raw_events_are_gone_is_taken_whole(house, clock, event):
+    """What can no longer be divided is in the range; and not in the one before, too."""
+    for number, minutes in enumerate((-20, 10, 600)):
+        await house.send(event("play", eventId=f"e{number}", ago=80 * DAY + minutes * 60))
+    await house.fold()
+    clock.at += 10 * DAY
+    await house.mongo["play_events"].delete_many({})
+    reader = reading(house).reader
+    found = await reader.read(of_track("t1"), "90d")
+    assert found.figures.sums.plays == 2
+    previous = await reader.previous(of_track("t1"), "90d", found)
+    assert previous.plays == 1
+
+
+async def test_playlists_are_not_read_to_say_how_long_they_are(house):
+    """Ten thousand tracks of each stay where they are; one that is in twice is one."""
+    asked = []
+
+    class Playlists:
+        def __getattr__(self, name):
+            return getattr(house.mongo["playlists"], name)
+
+        def find(self, *query):
+            asked.append(house.mongo["playlists"].find(*query))
+            return asked[0].clone()
+
+    entry = PlaylistEntry(owner_id="a", title="Mix", track_ids=["t1", "t2", "t1"])
+    await house.catalogue.put_playlist("mix", entry)
+    house.catalogue._playlists = Playlists()
+    assert await house.catalogue.playlists_of("a", 10) == [("mix", "Mix", 2)]
+    assert [sorted(document) for document in await asked[0].to_list(None)] == [["_id", "title", "tracks"]]
 
 
 async def test_growth_compares_with_the_same_time_before(house, clock, event):

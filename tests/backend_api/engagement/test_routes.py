@@ -55,7 +55,7 @@ async def test_what_is_sent_is_on_the_artists_dashboard(api, event):
     await api.put("/api/artists/a", {"name": "Ada"})
     await api.put("/api/playlists/pl", {"ownerId": "a", "title": "Mix", "trackIds": ["t1", "t2"]})
     await api.send(
-        event("play", eventId="e1", playId="p1"),
+        event("play", eventId="e1", playId="p1", ago=90),
         event("playEnd", eventId="e2", playId="p1"),
         event("play", "t2", eventId="e3"),
         event("share", eventId="e4"),
@@ -198,6 +198,8 @@ async def test_a_signed_in_listener_is_no_crawler_whatever_the_app_says(api, eve
     await api.send(event("play", eventId="guest"), **agent)
     await api.send(event("play", eventId="user"), claims={}, **agent)
     assert (await api.data("GET", "/api/tracks/t1/counters"))["playCount"] == 1
+    async with api.session.get(f"{api.url}/metrics") as metrics:
+        assert 'engagement_uncounted_total{why="bot"} 1.0' in await metrics.text()
 
 
 @pytest.mark.parametrize(

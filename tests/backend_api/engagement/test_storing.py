@@ -5,11 +5,12 @@ from datetime import date
 
 import pytest
 
+from backend_api.contract.events import TrackEntry
 from backend_api.engagement import raw
 from backend_api.engagement.documents import GROUP_STATS, TRACK_STATS
 from backend_api.engagement.events import Sender
 from backend_api.engagement.upkeep import Upkeep
-from tests.backend_api.engagement.crashing import Crash, Crashing
+from tests.backend_api.engagement.crashing import Crash, Crashing, Overtaken
 from tests.backend_api.engagement.house import USER, House
 
 OTHER = Sender(user_id="u2", is_trusted=False, has_consent=True, is_bot=False)
@@ -141,6 +142,37 @@ async def test_an_end_completes_its_play_in_either_order(house, event):
         assert {hour: f.sums.ended for hour, f in hours[date(2026, 11, 21)].items()} == {9: 1}
 
 
+async def test_nobody_hears_for_longer_than_since_it_began(house, event):
+    """An end of a day and a track of a second that come with the play; a minute is left to how exact times are."""
+    liar = {"eventId": "end", "playId": "p1", "duration": 86_400.0, "trackDuration": 1.0}
+    await house.send(event("play", eventId="start", playId="p1", ago=30), event("playEnd", **liar))
+    await house.fold()
+    found = await daily(house)
+    assert (found["avgDuration"], found["avgCompletionRate"], found["skipRate"]) == (90.0, 50.0, 0.0)
+    assert (await house.mongo["play_events"].find_one({"_id": "end"}))["duration"] == 86_400.0
+
+
+async def test_an_end_of_unknown_length_is_held_against_the_catalogues(house, event):
+    """Whose entry may come later, or change: to this process at once, to another in minutes."""
+    await house.catalogue.put_tracks({"t1": TrackEntry(artist_id="a", title="Title", duration_seconds=0)})
+    other = House(house.mongo, house.clock)
+    for number, seconds in enumerate((0, 300, 300)):
+        await house.catalogue.put_tracks({"t1": TrackEntry(artist_id="a", title="Title", duration_seconds=seconds)})
+        sender = (house, house, other)[number]
+        await sender.send(event("play", eventId=f"e{number}", duration=150.0, trackDuration=0.0))
+    kept = await house.mongo["play_events"].find().to_list(None)
+    assert {one["_id"]: one.get("completionRate") for one in kept} == {"e0": None, "e1": 50.0, "e2": 50.0}
+
+
+async def test_another_process_hears_of_a_tracks_length_in_minutes(house, event, clock):
+    """It remembers what it knew."""
+    other = House(house.mongo, clock)
+    assert await other.catalogue.known(["t1", "nobody"], clock()) == {"t1": 180}
+    await house.catalogue.put_tracks({"t1": TrackEntry(artist_id="a", title="Title", duration_seconds=60)})
+    assert await other.catalogue.known(["t1"], clock()) == {"t1": 180}
+    assert await other.catalogue.known(["t1"], clock() + 601) == {"t1": 60}
+
+
 async def test_a_play_without_an_end_is_left_out_of_averages(house, event):
     """It is a play all the same."""
     await house.send(event("play", eventId="e1"), event("play", eventId="e2", duration=10.0, trackDuration=100.0))
@@ -213,7 +245,7 @@ async def test_a_retry_repairs_what_was_cut_off_without_waiting_for_recovery(hou
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
     batch = [event("play", eventId="e1"), event("like", eventId="e2")]
-    await cut_off.catalogue.known(["t1"])
+    await cut_off.catalogue.known(["t1"], house.clock())
     crashing.arm(4)  # the intent, the ids and two inserts pass
     with pytest.raises(Crash):
         await cut_off.send(*batch)
@@ -228,7 +260,7 @@ async def test_what_recovery_sets_right_is_told(house, event, clock):
     """A batch that was cut off and never sent again is taken up once it is old, and its day is counted as corrected."""
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
-    await cut_off.catalogue.known(["t1"])
+    await cut_off.catalogue.known(["t1"], house.clock())
     crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("play", eventId="e1"))
@@ -239,11 +271,31 @@ async def test_what_recovery_sets_right_is_told(house, event, clock):
     assert await house.counters("t1") == (1, 0, 0, 0)
 
 
+async def test_a_batch_that_slept_past_its_recovery_and_then_died_is_taken_up_again(house, event, clock):
+    """Its process stood still between its intent and its events, inserted them minutes later, and told no counter."""
+    recovered = []
+
+    async def much_later():
+        clock.at += 125
+        recovered.append((await house.fold()).recovered)
+
+    asleep = House(Overtaken(house.mongo, after=1, meanwhile=much_later, more=1), clock)
+    with pytest.raises(Crash):
+        await asleep.send(event("play", eventId="e1"))
+    assert recovered == [1]
+    assert await house.counters("t1") == (0, 0, 0, 0)
+    clock.at += 3_601
+    await house.fold()
+    assert await house.counters("t1") == (1, 0, 0, 0)
+    assert (await daily(house))["totalPlays"] == 1
+    assert await house.mongo["engagement_intents"].find().to_list(None) == []
+
+
 async def test_a_like_that_was_cut_off_is_taken_up_with_its_opinion(house, event, clock):
     """The event is there, whose opinion it is was not kept yet."""
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
-    await cut_off.catalogue.known(["t1"])
+    await cut_off.catalogue.known(["t1"], house.clock())
     crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("like", eventId="e1"))
@@ -256,7 +308,7 @@ async def test_somebody_elses_repetition_repairs_the_like_of_whoever_was_cut_off
     """The event is there, no opinion yet; it becomes the one of the first sender."""
     crashing = Crashing(house.mongo)
     cut_off = House(crashing, house.clock)
-    await cut_off.catalogue.known(["t1"])
+    await cut_off.catalogue.known(["t1"], house.clock())
     crashing.arm(3)
     with pytest.raises(Crash):
         await cut_off.send(event("like", eventId="e1"))

@@ -50,8 +50,8 @@ async def station(open_mongo, clock):
     begin = clock() - DAYS * DAY_SECONDS
     starts = (begin + n * DAYS * DAY_SECONDS / SESSIONS for n in range(SESSIONS))
     documents = [ended(n, start, dice.randrange(30, 7_200), dice) for n, start in enumerate(starts)]
-    for at in range(0, SESSIONS, 1_000):
-        await mongo[HISTORY].insert_many(documents[at : at + 1_000], ordered=False)
+    for at in range(0, SESSIONS, 250):
+        await mongo[HISTORY].insert_many(documents[at : at + 250], ordered=False)
     rollups = Rollups(mongo, 730 * DAY_SECONDS, clock)
     source = Source(SessionStore(mongo, NodeStore(mongo, clock).leases, clock))
     days = range(int(begin // DAY_SECONDS), int(clock() // DAY_SECONDS) + 1)
@@ -74,10 +74,13 @@ async def seconds_of(work):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("channel", ["c0", "c1"])
-async def test_reports_answer_in_well_under_a_second(station, clock, channel):
+async def test_reports_answer_in_well_under_a_second(station, clock):
     """Month, all time, the listeners' report of thirty days and of a year, lists: of a busy channel and of another."""
-    now = clock()
+    for channel in ("c0", "c1"):
+        await look_at(station, channel, clock())
+
+
+async def look_at(station, channel, now):
     zone = period_range("today", now, await station.zone(channel, "Asia/Kolkata")).zone
     month = Range(int(now) - 30 * DAY_SECONDS, int(now), zone)
     year = Range(int(now) - 365 * DAY_SECONDS, int(now), zone)

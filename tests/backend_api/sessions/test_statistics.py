@@ -68,3 +68,11 @@ def test_ends_are_rounded_to_the_second_once():
 def test_durations_fall_into_eight_buckets(seconds, bucket):
     """Edges belong to the upper bucket."""
     assert stats.bucket_of(seconds) == bucket
+
+
+@given(st.lists(st.integers(START - 400 * 86_400, START + 400 * 86_400)), st.sampled_from(ZONES))
+def test_hours_looked_up_by_the_day_are_the_clocks(moments, name):
+    """Also on the days on which clocks change."""
+    zone = ZoneInfo(name)
+    start_of = stats.hour_starts(zone)
+    assert [start_of(at) for at in moments] == [stats.hour_start(at, zone) for at in moments]

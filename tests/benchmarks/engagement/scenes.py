@@ -23,8 +23,12 @@ ARTISTS = {"small": TRACKS[:5], "twenty": TRACKS[5:25], "large": TRACKS[25:]}
 BATCH = 1_000
 
 
+EVERY = 8
+"""Every track has a day of so many to be heard on: not all are, all year long."""
+
+
 class Scale(NamedTuple):
-    """How many events, and batches; `seconds` is the most that a scene may take."""
+    """How many events, and batches; `seconds` is the most that all scenes may take together."""
 
     batches: int
     hour: int
@@ -34,8 +38,8 @@ class Scale(NamedTuple):
     seconds: float
 
 
-FULL = Scale(batches=40, hour=42_000, day=1_000_000, year=1_000_000, days=365, seconds=1_800)
-QUICK = Scale(batches=5, hour=4_200, day=20_000, year=20_000, days=40, seconds=100)
+FULL = Scale(batches=40, hour=42_000, day=1_000_000, year=1_000_000, days=365, seconds=700)
+QUICK = Scale(batches=5, hour=4_200, day=20_000, year=20_000, days=40, seconds=115)
 
 
 class Row(NamedTuple):
@@ -62,6 +66,7 @@ Scene = Callable[[Stage], AsyncGenerator[Row, None]]
 async def batches(stage: Stage) -> AsyncGenerator[Row, None]:
     """Batches of 1,000 over 100 tracks, and what they leave to be counted."""
     house, number, dice = stage.house, iter(range(10**9)), Random(1)
+    await house.start(**ARTISTS)
 
     async def one() -> None:
         await house.send(*_plays(dice, number, BATCH, TRACKS, 3_000))
@@ -77,9 +82,8 @@ async def open_hour(stage: Stage) -> AsyncGenerator[Row, None]:
     house, meter, events, dice = stage.house, stage.meter, stage.scale.hour, Random(1)
     slot = house.calendar.slot_of(NOW)
     start_at, number = house.calendar.slot_start(slot), iter(range(10**9))
-    await fill(
-        house.mongo, happenings(events, lambda: "t000", lambda: start_at + dice.randrange(1_700), dice), stage.advance
-    )
+    await fill(house.mongo, happenings(events, lambda: ("t000", start_at + dice.randrange(1_700)), dice), stage.advance)
+    await house.start(**ARTISTS)
     expected = events * 7 // 10  # Without the ends of plays.
     recount = await meter.measure(lambda: house.recounter.hours("t000", [slot], lambda _: expected), 3)
     yield Row(f"an open hour of {events:,} events recounted", events, recount, 2.0)
@@ -98,10 +102,9 @@ async def heavy_day(stage: Stage) -> AsyncGenerator[Row, None]:
     house, events, dice = stage.house, stage.scale.day, Random(2)
     start_at = house.calendar.start_of(HEAVY)
     await fill(
-        house.mongo,
-        happenings(events, lambda: "t001", lambda: start_at + dice.randrange(DAY - 60), dice),
-        stage.advance,
+        house.mongo, happenings(events, lambda: ("t001", start_at + dice.randrange(DAY - 61)), dice), stage.advance
     )
+    await house.start(**ARTISTS)
     await _come_in(house, "t001", house.calendar.slots_of(HEAVY), events * 7 // 10)
     rolled_up = await stage.meter.measure(house.fold, probes=True)
     found = await house.mongo["daily_stats"].find_one({"trackId": "t001"})
@@ -111,15 +114,22 @@ async def heavy_day(stage: Stage) -> AsyncGenerator[Row, None]:
 
 
 async def year(stage: Stage) -> AsyncGenerator[Row, None]:
-    """A year of a hundred tracks: rebuilt, then every answer of every range."""
-    house, events, dice = stage.house, stage.scale.year, Random(3)
-    seconds = stage.scale.days * DAY
-    await fill(
-        house.mongo,
-        happenings(events, lambda: dice.choice(TRACKS), lambda: NOW - 61 - dice.randrange(seconds - 61), dice),
-        stage.advance,
-    )
-    await house.tracks.reopen(TRACKS, list(house.calendar.days_between(NOW - seconds, NOW)), NOW)
+    """A year of a hundred tracks, each heard on some days, and all of them on the last: then every answer there is."""
+    house, events, days, dice = stage.house, stage.scale.year, stage.scale.days, Random(3)
+    heard = {
+        track: [NOW // DAY * DAY - ago * DAY for ago in range(days) if ago < 2 or (number + ago) % EVERY == 0]
+        for number, track in enumerate(TRACKS)
+    }
+
+    def play() -> tuple[str, float]:
+        track = dice.choice(TRACKS)
+        midnight = dice.choice(heard[track])
+        return track, midnight + dice.randrange(int(min(DAY, NOW - midnight)) - 61)
+
+    await fill(house.mongo, happenings(events, play, dice), stage.advance)
+    await house.start(**ARTISTS)
+    for track, midnights in heard.items():
+        await house.tracks.reopen([track], map(house.calendar.day_of, midnights), NOW)
 
     async def rebuild() -> None:
         while (await house.fold()).days:
@@ -152,7 +162,7 @@ async def _come_in(house: House, track: str, slots: list[Slot], events: int) -> 
 
 
 def _questions(house: House) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
-    reader = Reader(house.mongo, house.stats, house.calendar, house.clock)
+    reader = Reader(house.mongo, house.stats, house.retention, house.clock)
     dashboards = Dashboards(reader, house.catalogue, house.foundations)
     asked: list[tuple[str, Callable[[], Awaitable[object]]]] = []
     for time_range in get_args(TimeRange):

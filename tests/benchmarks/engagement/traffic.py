@@ -23,23 +23,21 @@ Stored = tuple[str, dict[str, Any]]
 """An event and its type."""
 
 
-def happenings(
-    number: int, track_of: Callable[[], str], moment_of: Callable[[], float], dice: Random, first: int = 0
-) -> Iterator[Stored]:
-    """At least so many events; their ids count from `first`."""
+def happenings(number: int, play: Callable[[], tuple[str, float]], dice: Random) -> Iterator[Stored]:
+    """At least so many events; `play` gives the track and the moment of one, the rest comes of it within a minute."""
     done = 0
     while done < number:
-        track, moment, play_id = track_of(), moment_of(), f"p{first + done}"
-        play = {"playId": play_id, "play": play_key(track, play_id, int(moment // DAY))}
+        (track, moment), play_id = play(), f"p{done}"
+        started = {"playId": play_id, "play": play_key(track, play_id, int(moment // DAY))}
         end = {"duration": 60.0, "trackDuration": 180.0, "completionRate": 33.33, "skipped": False}
-        kinds: list[tuple[str, float, dict[str, Any]]] = [("play", moment, play | {"source": "search"})]
+        kinds: list[tuple[str, float, dict[str, Any]]] = [("play", moment, started | {"source": "search"})]
         if dice.random() < 0.75:
             later = {"play": play_key(track, play_id, int((moment + 60) // DAY))}
-            kinds.append(("playEnd", moment + 60, play | later | end))
+            kinds.append(("playEnd", moment + 60, started | later | end))
         if dice.random() < 0.75:
             kinds.append((kind := dice.choice(OTHERS), moment + 1, OWN[kind]))
         for kind, at_, own in kinds:
-            yield kind, _stored(f"e{first + done}", kind, track, at_, f"u:{dice.randrange(50_000)}", own)
+            yield kind, _stored(f"e{done}", kind, track, at_, f"u:{dice.randrange(50_000)}", own)
             done += 1
 
 

@@ -6,7 +6,8 @@ export interface CollectorOptions {
   url?: string;
   /**
    * Your application's JWT, or a function that gives a fresh one before each batch: `undefined` for a guest. What one user left
-   * unsent waits for that user (the JWT's `sub`) and never goes with another's token.
+   * unsent waits for that user (the JWT's `sub`) and never goes with another's token; what a guest's page left goes with none.
+   * A function that answers at once is asked at each event too, so that each is of who is signed in then.
    */
   token?: string | (() => string | undefined | Promise<string | undefined>);
   /**
@@ -14,6 +15,8 @@ export interface CollectorOptions {
    * Null is not asked yet: until there is consent the device gets no id. Left out, your page asks nobody.
    */
   consent?: boolean | null | (() => boolean | null | undefined);
+  /** Whether your page asks for consent at all, where that shows later only. Unless given: whether `consent` is. */
+  asksConsent?: () => boolean;
   /** The device's: up to 128 of `A-Z a-z 0-9 _ . : ~ -`; one with anything else in it is left out. */
   anonymousId?: string | (() => string | undefined);
   /** An event that will never be stored: the reason is the server's, or `refused` where the whole request was. */

@@ -16,7 +16,7 @@
 import { rejections, within } from './asking.js';
 import { persistentViewerId, randomId, storageOrNull, visitId } from './identity.js';
 import { runningPlays } from './plays.js';
-import { BATCH, CAPACITY, enqueue, isSayable, joined, ownerOf, portions, retryDelay, verdict, without } from './queue.js';
+import { BATCH, CAPACITY, GUEST, enqueue, isSayable, joined, owned, ownerOf, portions, retryDelay, sendable, verdict, without } from './queue.js';
 import { shelf } from './shelf.js';
 
 const FLUSH_MS = 5_000;
@@ -38,6 +38,7 @@ export function collectEvents({
   url = '',
   token,
   consent,
+  asksConsent = () => consent !== undefined,
   anonymousId = () => persistentViewerId(),
   storage = storageOrNull('localStorage'),
   page = globalThis.document,
@@ -60,6 +61,7 @@ export function collectEvents({
   let most = BATCH;
   let freshToken = isAsked ? undefined : (token ?? undefined);
   let isTokenKnown = !isAsked;
+  let isToldAtOnce = false;
   let attempt = 0;
   let notBefore = 0;
   let sending = null;
@@ -72,6 +74,8 @@ export function collectEvents({
 
   function made(type, trackId, fields) {
     const device = deviceId();
+    // Who acts now may be another than at the last batch.
+    if (isToldAtOnce) ask();
     const owner = ownerOf(freshToken);
     return { eventId: randomId(), type, trackId, sessionId, anonymousId: device, timestamp: now(), owner, ...fields };
   }
@@ -96,8 +100,8 @@ export function collectEvents({
   async function sendAll() {
     while (due().length > 0) {
       if (!(await learnToken())) return postpone(0);
-      const batch = due().filter(isMine).slice(0, most);
-      if (batch.length === 0) return;
+      const batch = sendable(due(), freshToken).find((events) => events.length > 0)?.slice(0, most);
+      if (!batch) return;
       batch.forEach(({ eventId }) => flying.add(eventId));
       const isSettled = await sendBatch(batch).finally(() => flying.clear());
       if (!isSettled) return;
@@ -105,9 +109,6 @@ export function collectEvents({
   }
 
   const due = () => (elapsed() - handedAt < CONFIRM_MS ? queue.filter(({ eventId }) => !handed.has(eventId)) : queue);
-
-  /** Another user's, who was signed in before, wait for that user. */
-  const isMine = ({ owner }) => owner === undefined || owner === ownerOf(freshToken);
 
   /** Sends a batch and does what the answer says; whether to go on. */
   async function sendBatch(batch) {
@@ -150,11 +151,12 @@ export function collectEvents({
 
   /** Whether the browser took all that waits. It stays in the queue: only an answer says that it arrived. */
   function handOver() {
+    if (isToldAtOnce) ask();
     // Without the token it would be kept as a guest's, and a guest's like counts nothing.
     if (!isTokenKnown) return false;
     if (elapsed() - handedAt >= CONFIRM_MS) handed.clear();
-    const waiting = queue.filter((event) => isMine(event) && !handed.has(event.eventId));
-    for (const portion of portions(waiting, write, BEACON_BYTES)) {
+    const waiting = sendable(queue.filter(({ eventId }) => !handed.has(eventId)), freshToken);
+    for (const portion of waiting.flatMap((events) => portions(events, write, BEACON_BYTES))) {
       if (!beacon(endpoint, new Blob([write(portion)], { type: TEXT }))) return false;
       portion.forEach(({ eventId }) => handed.add(eventId));
       handedAt = elapsed();
@@ -162,9 +164,10 @@ export function collectEvents({
     return true;
   }
 
-  const write = (events) => JSON.stringify({
-    sentAt: now(), token: freshToken || undefined, consent: said(), events: events.map(told),
-  });
+  function write(events) {
+    const carried = events[0].owner === GUEST ? undefined : freshToken || undefined;
+    return JSON.stringify({ sentAt: now(), token: carried, consent: said(), events: events.map(told) });
+  }
 
   /** As it is said: without its owner, and without the device where consent was taken back. */
   const told = ({ owner, anonymousId: device, ...event }) => ({ ...event, anonymousId: said() === false ? undefined : device });
@@ -176,16 +179,34 @@ export function collectEvents({
 
   /** Where consent is asked for, a device gets its id only once it is given. */
   function deviceId() {
-    if (consent !== undefined && said() !== true) return undefined;
+    if (asksConsent() && said() !== true) return undefined;
     const device = typeof anonymousId === 'function' ? anonymousId() : anonymousId;
     return DEVICE_ID.test(device) ? device : undefined;
   }
 
-  /** Whether there was an answer in time. A function that throws says that nobody is signed in. */
+  /** Asks who is signed in; a promise where the page has to find out. One that throws says that nobody is. */
+  function ask() {
+    const answer = asked();
+    isToldAtOnce = typeof answer?.then !== 'function';
+    if (!isToldAtOnce) return Promise.resolve(answer).catch(() => undefined);
+    isTokenKnown = true;
+    freshToken = answer ?? undefined;
+    return freshToken;
+  }
+
+  function asked() {
+    try {
+      return token();
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whether there was an answer in time. */
   async function learnToken() {
     if (!isAsked) return true;
     try {
-      freshToken = await within(ANSWER_MS, async () => (await (async () => token())().catch(() => undefined)) ?? undefined);
+      freshToken = (await within(ANSWER_MS, async () => ask())) ?? undefined;
       isTokenKnown = true;
       return true;
     } catch {
@@ -196,7 +217,7 @@ export function collectEvents({
   /** Keeps what waits, and the ends of the running plays as they would be, should nothing be heard of this page for `ms`. */
   function save(ms = page?.visibilityState === 'hidden' ? HIDDEN_MS : ABANDONED_MS) {
     savedAt = elapsed();
-    place.put(queue, now() + ms);
+    place.put(isTokenKnown ? queue.map((event) => owned(event, freshToken)) : queue, now() + ms);
     place.putEnds(plays.ends().map(({ trackId, fields }) => made('playEnd', trackId, fields)), now() + PLAY_LOST_MS);
   }
 

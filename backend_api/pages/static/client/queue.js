@@ -58,6 +58,18 @@ export function ownerOf(token) {
   }
 }
 
+/** Whose what a guest did is, once the page has gone: it goes without a token, whoever is signed in by then. */
+export const GUEST = '';
+
+/** What may be sent under a token, in two portions: with the token, and without. Another user's waits for that user. */
+export function sendable(events, token) {
+  const owner = ownerOf(token);
+  return [events.filter((event) => event.owner === undefined || event.owner === owner), events.filter((event) => event.owner === GUEST)];
+}
+
+/** As an event is kept for the next page: with its owner, as far as this page knows who is signed in. */
+export const owned = (event, token) => ({ ...event, owner: event.owner ?? (token ? ownerOf(token) : GUEST) });
+
 /** Whether the server can be told this event at all: what a page hands in may be anything, an event of the browser's too. */
 export function isSayable(event) {
   try {

@@ -9,7 +9,7 @@
  *
  * The collector is made when the first component mounts and lives as long as the page, so that a play goes on while views
  * come and go. `url` is the first one's, token and consent are always those said last (a consent that is asked for later
- * is null at first; whether it is asked for at all, the first component says). On a server there is none.
+ * is null at first; as soon as one component says it, it is asked for). On a server there is none.
  */
 
 import { collectEvents } from './events.js';
@@ -17,14 +17,15 @@ import { collectEvents } from './events.js';
 export function makeUseStats({ useEffect, useState }, collect = collectEvents) {
   let collector = null;
   let latest = {};
+  let isConsentAsked = false;
   const current = (name) => () => (typeof latest[name] === 'function' ? latest[name]() : latest[name]);
 
   return function useStats(options = {}) {
     const [stats, setStats] = useState(null);
     useEffect(() => {
       latest = { ...latest, ...options };
-      const consent = options.consent === undefined ? undefined : current('consent');
-      collector ??= collect({ ...options, token: current('token'), consent });
+      isConsentAsked ||= options.consent !== undefined;
+      collector ??= collect({ ...options, token: current('token'), consent: current('consent'), asksConsent: () => isConsentAsked });
       setStats(collector);
     });
     return stats;

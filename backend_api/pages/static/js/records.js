@@ -100,7 +100,6 @@ export function rowButton(name, words, whose, act) {
 
 /** When a lesson began and, below, when it ended: the time alone where it is the same day's; else when its link was made. */
 export function startAndEnd({ clickedAt, sessionEndedAt, sentTime }) {
-  const when = (...content) => make('td', { class: 'when' }, ...content);
   if (clickedAt === null) return when('not begun', under(`link of ${formatSince(Date.parse(sentTime) / 1_000, Date.now() / 1_000)}`));
   if (sessionEndedAt === null) return when(formatMoment(clickedAt), under('still on'));
   const [began, ended] = [new Date(clickedAt), new Date(sessionEndedAt)];
@@ -112,6 +111,7 @@ export const formatMoment = (text) => (text === null ? '–' : formatStart(Date.
 export const formatSeconds = (seconds) => (seconds === null || seconds === undefined ? '–' : formatLength(seconds));
 export const right = (...content) => make('td', { class: 'right' }, ...content);
 export const cell = (...content) => make('td', {}, ...content);
+export const when = (...content) => make('td', { class: 'when' }, ...content);
 
 /** A smaller line below what a cell says; `isOdd` where somebody should look at it. */
 export const under = (words, isOdd = false) => make('small', { class: isOdd ? 'under odd' : 'under' }, words);

@@ -138,8 +138,11 @@ function periodRow(of) {
     right(`${of.uniqueListenersExact ? '' : '≈ '}${formatCount(of.uniqueListeners)}`), right(formatLength(of.averageSessionSeconds)));
 }
 
+// The beginning tells random ids apart; one that somebody chose is shown whole.
+const brief = (id) => (id.length > 24 ? `${id.slice(0, 8)}…` : id);
+
 function sessionRow(session) {
-  const who = session.userId ?? (session.listenerId ? `guest ${session.listenerId.slice(0, 8)}` : 'guest');
+  const who = session.userId ?? (session.listenerId ? `guest ${brief(session.listenerId)}` : 'guest');
   return make('tr', {},
     make('th', { scope: 'row', class: 'number' }, formatStart(Date.parse(session.startTime) / 1_000, 60)), cell(who),
     right(formatLength(session.durationSeconds), ...claimed('player', session.clientDurationSeconds, session.differenceSeconds)),

@@ -1,6 +1,6 @@
 /** `/artist/dashboard`: an artist's figures; an admin names the artist as `?artistId=`. */
 
-import { callApi } from '../api.js';
+import { ApiError, callApi } from '../api.js';
 import { find, make, show } from '../dom.js';
 import { chosenRange, completionWords, count, curve, fill, fillFacts, growthWords, keepFigures, minutes, percent, rangeWords, share } from '../engagement.js';
 import { counted, formatStart } from '../format.js';
@@ -20,8 +20,9 @@ async function ask(signal) {
   try {
     return await callApi(`/api/dashboard/stats?timeRange=${chosenRange()}${whose}`, { signal });
   } catch (error) {
-    if (artist === null && error.status === 422) location.replace('/admin/stats');
-    throw error;
+    if (error.status !== 422) throw error;
+    if (artist === null) location.replace('/admin/stats');
+    throw new ApiError('invalid', 'No artist has such an id; the page about all tracks has everybody to choose from.');
   }
 }
 

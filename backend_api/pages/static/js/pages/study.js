@@ -4,12 +4,12 @@ import { callApi } from '../api.js';
 import { dayBars } from '../bars.js';
 import { find, make, show } from '../dom.js';
 import { formatCount, timeZone } from '../format.js';
-import { attempt, cell, formatDifference, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, under } from '../records.js';
+import { attempt, cell, formatDifference, formatMoment, formatSeconds, keepLoaded, localDate, queryOf, right, under, when } from '../records.js';
 import { fillRows } from '../rows.js';
 
 const SOURCE_WORDS = { provider: 'the provider', server: 'this server', manual: 'a correction' };
 const DAYS = 30;
-const PAGE = 100;
+const PAGE = 25;
 const MOST = 500;
 
 const userId = find('[data-user]').dataset.user;
@@ -18,7 +18,7 @@ let limit = PAGE;
 
 const reload = keepLoaded(load);
 find('[data-more-button]').addEventListener('click', attempt(() => {
-  limit = Math.min(limit + PAGE, MOST);
+  limit = Math.min(limit * 2, MOST);
   return reload();
 }));
 
@@ -48,8 +48,8 @@ async function load(signal) {
 function row(session) {
   const { differenceSeconds: difference, reason } = session;
   return make(
-    'tr', {}, make('th', { scope: 'row' }, session.callId), cell(formatMoment(session.joinedAt)),
-    cell(session.leftAt === null ? 'still in it' : formatMoment(session.leftAt)), right(formatSeconds(session.durationSeconds)),
+    'tr', {}, make('th', { scope: 'row' }, session.callId), when(formatMoment(session.joinedAt)),
+    when(session.leftAt === null ? 'still in it' : formatMoment(session.leftAt)), right(formatSeconds(session.durationSeconds)),
     cell(SOURCE_WORDS[session.durationSource], ...(reason ? [under(reason)] : [])),
     right(difference === null ? '–' : formatDifference(difference)), right(formatSeconds(session.callDurationSeconds)),
   );
