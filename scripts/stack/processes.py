@@ -58,7 +58,9 @@ class Child:
         """Waits for the end and says it in one line."""
         code = await self._process.wait()
         how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
-        return f"{self.name} (process {self.pid}) {how}: {self.last_line()} (log: {self.log})"
+        # Who is killed outright says nothing of it: what it said last has another cause.
+        words = "" if code == -signal.SIGKILL else f": {self.last_line()}"
+        return f"{self.name} (process {self.pid}) {how}{words} (log: {self.log})"
 
     def output(self) -> str:
         """What this run has written so far."""

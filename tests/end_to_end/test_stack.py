@@ -48,7 +48,7 @@ def test_when_one_process_dies_the_others_stop_and_it_says_why(start_stack, pack
 
     assert stack.wait_ended() == 1
 
-    assert "was ended by signal 9" in stack.lines[-1]
+    assert "was ended by signal 9 (log: " in stack.lines[-1]
     assert "the others were stopped" in stack.lines[-1]
 
 
