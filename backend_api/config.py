@@ -93,6 +93,10 @@ class TutoringSettings(Section):
     link_seconds: Annotated[int, Field(ge=60, le=90 * 86_400)] = 86_400
     timeout_seconds: Annotated[float, Field(ge=300, le=86_400)] = 7_200.0
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    links_per_minute: Annotated[int, Field(ge=1)] = 30
+    """Of a teacher."""
+    student_links_per_minute: Annotated[int, Field(ge=1)] = 5
+    """Of a teacher to one student."""
 
 
 class StreamSettings(Section):

@@ -4,6 +4,7 @@ import structlog
 
 from backend_api.tutoring.lesson import Delivery, Lesson
 from backend_api.tutoring.notifier import TIMEOUT_SECONDS, Message, Notifier, Outcome
+from backend_api.tutoring.quiet import Quiet
 from backend_api.tutoring.settings import LinkMaker
 from backend_api.tutoring.store import LessonStore
 
@@ -43,25 +44,27 @@ class Deliveries:
 
     def __init__(self, store: LessonStore, notifier: Notifier, links: LinkMaker) -> None:
         self._store, self._notifier, self._links = store, notifier, links
-        self._quiet_until = 0.0
+        self._quiet = Quiet()
 
     async def attempt(self, lesson: Lesson, now: float) -> Lesson:
-        """One try, and the lesson with its outcome."""
-        if lesson.chat_id is None or lesson.status != "pending" or now < self._quiet_until:
+        """One try, and the lesson with its outcome; while its chat is to be left alone it waits for the end of that."""
+        if lesson.chat_id is None or lesson.status != "pending":
             return lesson
+        if now < (until := self._quiet.until(lesson.chat_id)):
+            return await self._store.change(lesson.id, lambda fresh: _put_off(fresh, until))
         outcome = await self._notifier.send(lesson.chat_id, self._message(lesson))
         if outcome.is_slow_down and outcome.retry_after_seconds is not None:
-            self._quiet_until = now + outcome.retry_after_seconds
+            self._quiet.refused(lesson.chat_id, outcome.retry_after_seconds, now)
+        elif outcome.delivered:
+            self._quiet.served()
         if not outcome.delivered:
             log.warning("tutoring_link_not_delivered", lesson=lesson.id, reason=outcome.reason)
         return await self._store.change(lesson.id, lambda fresh: _noted(fresh, outcome, now))
 
     async def send_due(self, now: float) -> None:
-        """The job: tries what is due, until the messenger asks for a pause."""
+        """The job: tries what is due."""
         for lesson in await self._store.due_deliveries(now, PER_ROUND):
-            if now < self._quiet_until:
-                return
-            if lesson.status != "pending" or now >= lesson.expires_at:
+            if lesson.status != "pending" or lesson.is_expired(now):
                 await self._store.change(lesson.id, _given_up)
             elif await self._claim(lesson.id, now):
                 await self.attempt(lesson, now)
@@ -89,6 +92,12 @@ def _noted(lesson: Lesson, outcome: Outcome, now: float) -> Lesson:
     if lesson.delivery.state != "waiting":
         return lesson
     return lesson.with_(delivery=after(lesson.delivery, outcome, now, lesson.expires_at))
+
+
+def _put_off(lesson: Lesson, until: float) -> Lesson:
+    if lesson.delivery.state != "waiting":
+        return lesson
+    return lesson.with_(delivery=lesson.delivery.model_copy(update={"next_at": until}))
 
 
 def _given_up(lesson: Lesson) -> Lesson:

@@ -1,7 +1,6 @@
 """Lessons and statements as tables to download. Knows columns, not where the rows come from."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from decimal import Decimal
 
 from backend_api.service.csv import Cell, Csv
 from backend_api.tutoring.lesson import Lesson, SoldTerms
@@ -16,7 +15,8 @@ LESSON_COLUMNS = (
 )  # fmt: skip
 STATEMENT_COLUMNS = (
     "month", "teacherId", "teacher", "package", "version", "rate", "rateUnit", "currency", "rounding", "blockMinutes",
-    "minimumMinutes", "sessions", "measuredSeconds", "billedMinutes", "billedUnits", "amount", "closed",
+    "minimumMinutes", "sessions", "correctedSessions", "measuredSeconds", "countedSeconds", "billedMinutes",
+    "billedUnits", "amount", "closed",
 )  # fmt: skip
 
 
@@ -46,13 +46,13 @@ async def _statement_cells(written: Statement) -> AsyncGenerator[Sequence[Cell],
         yield [
             written.month, line.teacher_id, line.teacher_name, line.package_name, line.package_version, line.rate,
             line.rate_unit, line.currency, line.rounding, line.block_minutes, line.minimum_minutes, line.sessions,
-            line.measured_seconds, line.billed_minutes, line.billed_units, line.amount,
+            line.corrected_sessions, line.measured_seconds, line.counted_seconds, line.billed_minutes,
+            line.billed_units, line.amount,
             _yes(written.closed),
         ]  # fmt: skip
     for currency, amount in written.totals.items():
-        total: list[Cell] = [None] * len(STATEMENT_COLUMNS)
-        total[0], total[2], total[7], total[15] = written.month, "total", currency, Decimal(amount)
-        yield total
+        known: dict[str, Cell] = {"month": written.month, "teacher": "total", "currency": currency, "amount": amount}
+        yield [known.get(column) for column in STATEMENT_COLUMNS]
 
 
 def _due(lesson: Lesson) -> tuple[Cell, Cell]:

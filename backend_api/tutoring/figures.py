@@ -25,6 +25,7 @@ async def figures(lessons: AsyncIterable[list[Held]]) -> LessonFigures:
         total=statuses.total(),
         active=statuses["active"],
         average_minutes=_minutes(total / measured) if measured else 0.0,
+        total_seconds=total,
         total_minutes=_minutes(total),
         by_status={name: statuses[name] for name in ("pending", "active", "ended", "timeout", "cancelled")},
         per_teacher=teachers.largest(),
@@ -53,7 +54,13 @@ class _Groups:
             seconds[key] += self._seconds[key, name]
         order = sorted(names, key=lambda key: (-seconds[key], names[key], key))
         return [
-            GroupFigures(id=key, name=names[key], sessions=sessions[key], total_minutes=_minutes(seconds[key]))
+            GroupFigures(
+                id=key,
+                name=names[key],
+                sessions=sessions[key],
+                total_seconds=seconds[key],
+                total_minutes=_minutes(seconds[key]),
+            )
             for key in order[:MAX_GROUPS]
         ]
 

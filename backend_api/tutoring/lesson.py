@@ -117,6 +117,10 @@ class Lesson(_Stored):
             return None
         return round(self.client_minutes * 60) - self.duration_seconds
 
+    def is_expired(self, now: float) -> bool:
+        """Whether nobody has opened it, and nobody can any more."""
+        return self.status == "pending" and now >= self.expires_at
+
     def with_(self, **changes: object) -> "Lesson":
         return self.model_copy(update=changes)
 
@@ -131,7 +135,7 @@ class Claimed(NamedTuple):
 def started(lesson: Lesson, now: float, *, address: str, timeout_seconds: float) -> Lesson:
     """The lesson once the student goes to the meeting, however often. Conflict once it is over or expired."""
     if lesson.status == "pending":
-        if now >= lesson.expires_at:
+        if lesson.is_expired(now):
             raise Conflict("The link has expired.")
         lesson = lesson.with_(
             status="active", clicked_at=now, began_or_sent_at=now, started_by_creator=address == lesson.created_from

@@ -11,7 +11,8 @@ from backend_api.tutoring import deliveries
 from backend_api.tutoring.deliveries import Deliveries
 from backend_api.tutoring.lesson import Lesson, SoldTerms, cancelled
 from backend_api.tutoring.messages import NewLink, Package, Student
-from backend_api.tutoring.people import People
+from backend_api.tutoring.pace import LinkPace
+from backend_api.tutoring.people import People, unknown_package
 from backend_api.tutoring.settings import LinkMaker, Rules, check_meeting
 from backend_api.tutoring.store import LessonStore
 
@@ -31,14 +32,21 @@ class Links:
     """The teacher's side of lessons."""
 
     def __init__(
-        self, store: LessonStore, people: People, outbound: Deliveries, maker: LinkMaker, rules: Rules
+        self,
+        store: LessonStore,
+        people: People,
+        outbound: Deliveries,
+        maker: LinkMaker,
+        rules: Rules,
+        pace: LinkPace,
     ) -> None:
-        self._store, self._people, self._outbound, self.maker, self._rules = store, people, outbound, maker, rules
+        self._store, self._people, self._outbound, self.maker = store, people, outbound, maker
+        self._rules, self._pace = rules, pace
 
     async def create(self, student_id: str, new: NewLink, sender: Sender, now: float) -> Lesson:
         """A link, sent if the student's chat is known. Forbidden for another teacher's student.
 
-        Conflict where the repeat key has made another link already.
+        Conflict where the repeat key has made another link already; TooManyRequests for a teacher in a hurry.
         """
         student = await self._people.student(student_id)
         teacher_id = _teacher(new, sender, student)
@@ -61,6 +69,7 @@ class Links:
             terms=await self._terms(new, student),
             delivery=deliveries.first(chat_id, now),
         )
+        self._pace.check(sender.teacher_id, student_id, now)
         try:
             await self._store.add(lesson)
         except DuplicateKeyError:  # the request was repeated: it made this link already
@@ -76,8 +85,9 @@ class Links:
         student = await self._people.student(lesson.student_id)
         if teacher_id is not None and student is not None and teacher_id not in student.teacher_ids:
             raise Forbidden("This is not a student of yours.")
-        if lesson.status != "pending" or now >= lesson.expires_at:
+        if lesson.status != "pending" or lesson.is_expired(now):
             raise Conflict("Only a link that is still to be opened can be sent again.")
+        self._pace.check(teacher_id, lesson.student_id, now)
         chat_id = (student.chat_id if student else None) or lesson.chat_id
         again = deliveries.first(chat_id, now)
         lesson = await self._store.change(lesson_id, lambda fresh: fresh.with_(delivery=again, chat_id=chat_id))
@@ -108,8 +118,7 @@ class Links:
             )
         package = await self._people.package(package_id)
         if package is None:
-            error = FieldError("#/packageId", f"there is no package {package_id}")
-            raise Unprocessable("The package is not known.", errors=[error])
+            raise unknown_package(package_id)
         return _sold(package, new)
 
 

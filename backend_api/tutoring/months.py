@@ -6,6 +6,7 @@
 | tutoring_months | a closed month | when it was closed; written last |
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -33,7 +34,11 @@ CLOSES_AFTER_SECONDS = 24 * HOUR_SECONDS
 
 
 class StatementLine(Wire):
-    """The lessons of one teacher and one version of a package. Decimals are text; minutes are those billed."""
+    """The lessons of one teacher and one version of a package. Decimals are text; minutes are those billed.
+
+    `countedSeconds` are what is billed from: as measured, or as an admin corrected some (`correctedSessions`; null in
+    a month that was closed before these were told apart, and both seconds are those that count there).
+    """
 
     teacher_id: str
     teacher_name: str
@@ -47,6 +52,8 @@ class StatementLine(Wire):
     block_minutes: int | None
     minimum_minutes: int | None
     sessions: int
+    corrected_sessions: int | None
+    counted_seconds: int
     measured_seconds: int
     billed_minutes: Decimal
     billed_units: Decimal
@@ -70,6 +77,8 @@ class Months:
     def __init__(self, mongo: Mongo, store: LessonStore, zone: str, now: Callable[[], float]) -> None:
         self._statements, self._months = mongo[STATEMENTS], mongo[MONTHS]
         self._store, self._zone, self._now = store, zone, now
+        self._first_at = math.inf
+        """When the oldest lesson was, as far as is known."""
 
     async def statement(self, month: str, teacher_id: str | None) -> Statement:
         """A closed month as it was closed, an open one as it stands."""
@@ -101,12 +110,19 @@ class Months:
             raise Conflict("The month of this lesson is closed.")
 
     async def close_due(self) -> None:
-        """The job: closes the months that ended more than a day ago, two at most, once no lesson of theirs is on."""
-        month = month_of(self._now() - CLOSES_AFTER_SECONDS, self._zone)
-        for _ in range(2):
-            month = month_of(month_range(month, self._zone)[0] - 1, self._zone)
-            if await self._closed_at(month) is None:
+        """The job: closes the months that ended more than a day ago, from the oldest lesson's on.
+
+        One of which a lesson is on waits for the next round.
+        """
+        self._first_at = await self._store.first_at(min(self._first_at, self._now()))
+        closed = {document["_id"] async for document in self._months.find({}, {"_id": 1})}
+        month, open_month = (
+            month_of(moment, self._zone) for moment in (self._first_at, self._now() - CLOSES_AFTER_SECONDS)
+        )
+        while month < open_month:
+            if month not in closed:
                 await self._freeze(month)
+            month = month_of(month_range(month, self._zone)[1], self._zone)
 
     async def _freeze(self, month: str) -> bool:
         """False, and nothing frozen, where a lesson of the month goes on, or may."""
@@ -138,7 +154,7 @@ class Months:
         wanted: dict[str, Any] = {"month": month} if teacher_id is None else {"_id": f"{month}|{teacher_id}"}
         kept = [document async for document in self._statements.find(wanted)]
         kept.sort(key=lambda document: str(document["_id"]))
-        return [StatementLine.model_validate(line) for document in kept for line in document["lines"]]
+        return [StatementLine.model_validate(_completed(line)) for document in kept for line in document["lines"]]
 
     async def _read(self, month: str, teacher_id: str | None) -> list[Held]:
         wanted = Filter(*month_range(month, self._zone), teacher_id)
@@ -158,6 +174,11 @@ class _TermsBook:
         return self._known[key]
 
 
+def _completed(line: Document) -> Document:
+    """A line as it was closed, also before it told counted seconds from measured ones."""
+    return {"correctedSessions": None, "countedSeconds": line["measuredSeconds"], **line}
+
+
 def _lines_of(found: Iterable[Held]) -> list[StatementLine]:
     """The statement on these lessons: those that are over."""
     names: dict[str, str] = {}
@@ -167,7 +188,9 @@ def _lines_of(found: Iterable[Held]) -> list[StatementLine]:
         teacher_id, names[teacher_id] = lesson.teacher
         if lesson.status in ("ended", "timeout"):
             sold = None if lesson.terms is None else terms.read(lesson.terms)
-            lessons.append(Billable(teacher_id, lesson.seconds or 0, sold))
+            lessons.append(
+                Billable(teacher_id, lesson.seconds or 0, sold, lesson.measured or 0, bool(lesson.is_corrected))
+            )
     return [_written(line, names[line.teacher_id]) for line in lines(lessons)]
 
 
@@ -190,6 +213,8 @@ def _written(line: Line, teacher_name: str) -> StatementLine:
         block_minutes=None if tariff is None else tariff.block_minutes,
         minimum_minutes=None if tariff is None else tariff.minimum_minutes,
         sessions=line.sessions,
+        corrected_sessions=line.corrected,
+        counted_seconds=line.counted_seconds,
         measured_seconds=line.measured_seconds,
         billed_minutes=billed,
         billed_units=Decimal(0) if tariff is None else round(units[tariff.unit], 4),

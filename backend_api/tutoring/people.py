@@ -10,7 +10,7 @@
 from pymongo.errors import DuplicateKeyError
 
 from backend_api.db import Document, Index, Mongo
-from backend_api.service.errors import Conflict
+from backend_api.service.errors import Conflict, FieldError, Unprocessable
 from backend_api.tutoring.messages import Package, PackageInfo, Student, StudentInfo, TeacherInfo
 
 TEACHERS, STUDENTS, PACKAGES = "tutoring_teachers", "tutoring_students", "tutoring_packages"
@@ -34,6 +34,9 @@ class People:
         return None if found is None else str(found["name"])
 
     async def put_student(self, student_id: str, info: StudentInfo) -> Student:
+        """Unprocessable for a package that does not exist."""
+        if info.package_id is not None and await self.package(info.package_id) is None:
+            raise unknown_package(info.package_id)
         await self._students.replace_one({"_id": student_id}, info.model_dump(by_alias=True), upsert=True)
         return _student({"_id": student_id, **info.model_dump(by_alias=True)})
 
@@ -77,6 +80,12 @@ class People:
             return True
         change = {"$push": {"versions": terms}, "$inc": {"count": 1}}
         return (await self._packages.update_one({"_id": package_id, "count": known}, change)).matched_count > 0
+
+
+def unknown_package(package_id: str) -> Unprocessable:
+    """What is said where a package is named that nobody has set."""
+    error = FieldError("#/packageId", f"there is no package {package_id}")
+    return Unprocessable("The package is not known.", errors=[error])
 
 
 def _student(document: Document) -> Student:

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from backend_api.contract.rooms import RoomId
 from backend_api.contract.wire import Timestamp, Wire, at
-from backend_api.sessions.ranges import Moment, RangeQuery
+from backend_api.sessions.ranges import Moment, RangeQuery, Zone
 from backend_api.sessions.statistics import day_start
 from backend_api.tutoring.billing import Charge, charge
 from backend_api.tutoring.lesson import Lesson, Status
@@ -71,6 +71,7 @@ class LessonRow(Wire):
     student_name: str
     link: str
     sent_time: Timestamp
+    expires_at: Timestamp
     delivered: Literal["waiting", "delivered", "failed", "none"]
     delivery_reason: str | None
     session_status: Status
@@ -96,12 +97,25 @@ class LessonRow(Wire):
     corrections: list[CorrectionRow]
 
 
+class DayQuery(Wire):
+    """Whose midnight is meant."""
+
+    tz: Zone | None = None
+
+
+class DaysLessons(Wire):
+    """A teacher's lessons of today, newest first; below them older ones that are on, or can still be opened."""
+
+    sessions: list[LessonRow]
+
+
 class GroupFigures(Wire):
-    """A teacher's or a student's share."""
+    """A teacher's or a student's share. Only seconds add up exactly; minutes are rounded to two decimals."""
 
     id: str
     name: str
     sessions: int
+    total_seconds: int
     total_minutes: float
 
 
@@ -111,6 +125,7 @@ class LessonFigures(Wire):
     total: int
     active: int
     average_minutes: float
+    total_seconds: int
     total_minutes: float
     by_status: dict[str, int]
     per_teacher: list[GroupFigures]
@@ -136,6 +151,7 @@ def row(lesson: Lesson) -> LessonRow:
         student_name=lesson.student_name,
         link=lesson.link,
         sent_time=at(lesson.sent_at),
+        expires_at=at(lesson.expires_at),
         delivered=lesson.delivery.state,
         delivery_reason=lesson.delivery.reason,
         session_status=lesson.status,

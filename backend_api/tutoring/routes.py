@@ -2,6 +2,7 @@
 
 import re
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from backend_api.service.access import Caller, Internal, User, admin, internal, 
 from backend_api.service.errors import BadRequest, Forbidden
 from backend_api.service.routes import RouteTable
 from backend_api.sessions.pace import CallPace
+from backend_api.sessions.ranges import period_range
 from backend_api.tutoring.lesson import Claimed, Lesson
 from backend_api.tutoring.links import Links, Sender
 from backend_api.tutoring.messages import (
@@ -31,7 +33,9 @@ from backend_api.tutoring.messages import (
     Tracked,
 )
 from backend_api.tutoring.people import People
-from backend_api.tutoring.queries import LessonRow, moment, row
+from backend_api.tutoring.queries import DayQuery, DaysLessons, LessonRow, moment, row
+from backend_api.tutoring.settings import Rules
+from backend_api.tutoring.store import LessonStore
 from backend_api.tutoring.tracking import Tracking
 
 table = RouteTable("tutoring")
@@ -104,6 +108,13 @@ async def list_packages(*, people: People) -> Packages:
 async def list_students(*, caller: Caller, people: People) -> Students:
     teacher_id = teacher_of(caller)
     return Students(students=[] if teacher_id is None else await people.students_of(teacher_id))
+
+
+@table.get("/api/teachers/sessions", allow=(teacher,), summary="The caller's sessions of today, and what is open")
+async def list_today(*, query: DayQuery, caller: Caller, now: float, store: LessonStore, rules: Rules) -> DaysLessons:
+    today_at = period_range("today", now, ZoneInfo(query.tz or rules.timezone)).start_at
+    found = await store.of_day(teacher_of(caller), today_at, now)
+    return DaysLessons(sessions=[row(lesson) for lesson in found])
 
 
 @table.post(

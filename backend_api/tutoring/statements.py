@@ -20,20 +20,30 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What billing needs to know of a lesson. Without terms it is counted, but costs nothing."""
+    """What billing needs to know of a lesson. Without terms it is counted, but costs nothing.
+
+    `seconds` count; `measured` are what was measured, where a correction (`is_corrected`) says otherwise.
+    """
 
     teacher_id: str
     seconds: int
     terms: Terms | None
+    measured: int
+    is_corrected: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The lessons of one teacher and one package version. `sessions` are those longer than nothing."""
+    """The lessons of one teacher and one package version: those longer than nothing, and those corrected to nothing.
+
+    `sessions` are the ones that count, `corrected` how many of all a correction speaks for.
+    """
 
     teacher_id: str
     terms: Terms | None
     sessions: int
+    corrected: int
+    counted_seconds: int
     measured_seconds: int
     billed_seconds: int
     amount: Decimal | None
@@ -43,7 +53,7 @@ def lines(lessons: Iterable[Lesson]) -> list[Line]:
     """One line per teacher and terms, in a stable order; the same lessons in any order give the same lines."""
     groups: dict[tuple[str, Terms | None], list[Lesson]] = defaultdict(list)
     for lesson in lessons:
-        if lesson.seconds > 0:
+        if lesson.seconds > 0 or lesson.is_corrected:
             groups[lesson.teacher_id, lesson.terms].append(lesson)
     return sorted((_line(teacher, terms, group) for (teacher, terms), group in groups.items()), key=_order)
 
@@ -58,15 +68,16 @@ def totals(amounts: Iterable[tuple[str | None, Decimal | None]]) -> dict[str, De
 
 
 def _line(teacher_id: str, terms: Terms | None, lessons: list[Lesson]) -> Line:
-    measured = sum(lesson.seconds for lesson in lessons)
+    sessions, corrected = sum(lesson.seconds > 0 for lesson in lessons), sum(lesson.is_corrected for lesson in lessons)
+    counted, measured = sum(lesson.seconds for lesson in lessons), sum(lesson.measured for lesson in lessons)
     if terms is None:
-        return Line(teacher_id, None, len(lessons), measured, 0, None)
+        return Line(teacher_id, None, sessions, corrected, counted, measured, 0, None)
     # Lessons of one length cost the same; exact arithmetic takes its time.
     lengths = Counter(lesson.seconds for lesson in lessons)
     charges = [(charge(seconds, terms.tariff), number) for seconds, number in lengths.items()]
     amount = sum((item.amount * number for item, number in charges), no_amount(terms.tariff.currency))
     billed = sum(item.billed_seconds * number for item, number in charges)
-    return Line(teacher_id, terms, len(lessons), measured, billed, amount)
+    return Line(teacher_id, terms, sessions, corrected, counted, measured, billed, amount)
 
 
 def _order(line: Line) -> tuple[str, bool, str, str, int, str]:

@@ -31,6 +31,8 @@ FACTS = (
 
 MAX_ATTEMPTS = 20
 PAGE = 500
+LONGEST_SECONDS = 90 * 86_400
+"""No link can be opened for longer, and no lesson lasts so long."""
 MOST_AT_ONCE = 50
 """So many lessons may begin in one and the same millisecond without a page missing one."""
 
@@ -115,6 +117,15 @@ class LessonStore:
                     return page
         return page
 
+    async def of_day(self, teacher_id: str | None, today_at: float, now: float) -> list[Lesson]:
+        """Newest first: today's, then those from before that are on or can still be opened."""
+        today = Filter(today_at, now + 1, teacher_id)
+        found = await self.find(today, limit=PAGE)
+        for status in ("active", "pending"):
+            before = today._replace(start_at=now - LONGEST_SECONDS, end_at=today_at, status=status)
+            found += [lesson for lesson in await self.find(before, limit=PAGE) if not lesson.is_expired(now)]
+        return found
+
     async def in_order(self, wanted: Filter) -> AsyncIterator[Lesson]:
         """All of them, newest first, read page by page."""
         after: tuple[float, str] | None = None
@@ -144,6 +155,12 @@ class LessonStore:
     async def pack(self) -> None:
         """The job: packs the days that are over."""
         await self._days.pack(lambda start_at, end_at: self.read_held(Filter(start_at, end_at)))
+
+    async def first_at(self, before: float) -> float:
+        """When the oldest lesson began (or was sent); `before` where there is none from before that."""
+        older = self._lessons.find({"at": {"$lt": at(before)}}, {"at": 1}).sort([("at", 1), ("_id", 1)])
+        found = await older.limit(1).to_list(1)
+        return float(found[0]["at"].timestamp()) if found else before
 
     async def active(self) -> list[Lesson]:
         found = await self._lessons.find({"sessionStatus": "active"}).to_list(None)

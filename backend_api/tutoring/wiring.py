@@ -15,6 +15,7 @@ from backend_api.tutoring.evidence import Watch
 from backend_api.tutoring.links import Links
 from backend_api.tutoring.months import Months
 from backend_api.tutoring.notifier import LogNotifier, Notifier, TelegramNotifier
+from backend_api.tutoring.pace import LinkPace
 from backend_api.tutoring.people import People
 from backend_api.tutoring.settings import LinkMaker, Rules
 from backend_api.tutoring.store import LessonStore
@@ -53,7 +54,10 @@ def build(settings: Root, mongo: Mongo, now: Callable[[], float]) -> Tutoring:
     outbound = Deliveries(lessons, notifier(settings), maker)
     statements = Months(mongo, lessons, backend.timezone, now)
     tracking = Tracking(lessons, statements, watch, maker, now, timeout_seconds=rules.timeout_seconds)
-    links = Links(lessons, register, outbound, maker, rules)
+    pace = LinkPace(
+        per_minute=backend.tutoring.links_per_minute, to_student_per_minute=backend.tutoring.student_links_per_minute
+    )
+    links = Links(lessons, register, outbound, maker, rules, pace)
     services = (lessons, register, rules, tracking, statements, links, maker, sessions)
 
     async def send_due() -> None:

@@ -11,6 +11,7 @@ test('time since the start is by the server\'s clock', () => {
 
 test('an end says how long it was and why', () => {
   assert.deepEqual(overWords({ status: 'ended', sessionDurationMinutes: 1, endReason: 'button' }), ['Session ended', 'It lasted 1 minute. You can close this page.']);
+  assert.match(overWords({ status: 'ended', sessionDurationMinutes: 0, endReason: 'button' })[1], /It lasted less than a minute/);
   assert.match(overWords({ status: 'timeout', sessionDurationMinutes: 2, endReason: 'timeout' })[1], /2 minutes\. It had been silent/);
   assert.match(overWords({ status: 'ended', sessionDurationMinutes: 2, endReason: 'pageClose' })[1], /The page was closed/);
   assert.deepEqual(overWords({ status: 'cancelled', sessionDurationMinutes: null }), ['This lesson was cancelled', 'Nothing was started.']);

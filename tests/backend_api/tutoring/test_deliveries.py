@@ -122,3 +122,25 @@ async def test_a_student_without_a_chat_is_sent_nothing(api, telegram):
     assert (await api.data("POST", "/api/teachers/students/s2/zoom", body))["delivered"] is False
     assert await delivery(api) == "none"
     assert telegram.messages == []
+
+
+SLOW_DOWN = (429, {"ok": False, "parameters": {"retry_after": 300}})
+
+
+async def test_a_busy_chat_keeps_nobody_elses_messages_back(api, make_link, telegram):
+    """The chat that was refused waits as long as it was told, without a try; another's message goes out at once."""
+    telegram.answers.append(SLOW_DOWN)
+    assert (await make_link())["delivered"] is False
+    assert (await make_link())["delivered"] is False
+    assert (await make_link(chatId="815"))["delivered"] is True
+    assert [body["chat_id"] for _, body in telegram.messages] == ["4711", "815"]
+    rows = (await api.data("GET", "/api/admin/teacher-sessions", claims=ADMIN))["sessions"]
+    assert sorted(row["delivered"] for row in rows) == ["delivered", "waiting", "waiting"]
+
+
+async def test_a_bot_that_is_too_fast_rests(api, make_link, telegram):
+    """Several chats refused in a row: the messenger means everybody."""
+    telegram.answers += [SLOW_DOWN] * 3
+    for chat in ("1", "2", "3", "4"):
+        assert (await make_link(chatId=chat))["delivered"] is False
+    assert len(telegram.messages) == 3

@@ -5,6 +5,8 @@ import io
 from decimal import Decimal
 
 from backend_api.contract.wire import at, rfc3339
+from backend_api.tutoring.months import STATEMENTS, Months
+from backend_api.tutoring.store import LessonStore
 from tests.backend_api.tutoring.calls import (
     ADMIN,
     SESSIONS,
@@ -13,7 +15,9 @@ from tests.backend_api.tutoring.calls import (
     sessions,
     track,
 )
+from tests.backend_api.tutoring.test_size import held as lesson
 
+OLD = ["2026-07", "2026-08", "2026-09", "2026-10", "2026-11"]
 DECEMBER = 1_796_083_200.0
 """2026-12-01T00:00:00Z."""
 
@@ -75,7 +79,10 @@ async def test_a_correction_is_billed_and_the_measured_value_stays(api, make_lin
     row = await api.data("PATCH", path, {"durationMinutes": 60, "reason": "lost connection"}, claims=ADMIN)
     assert (row["durationSeconds"], row["billedFromSeconds"]) == (600, 3_600)
     assert (row["corrections"][0]["by"], row["corrections"][0]["reason"]) == ("boss", "lost connection")
-    assert (await api.data("GET", "/api/admin/teacher-statements", claims=ADMIN))["totals"] == {"EUR": "40.00"}
+    statement = await api.data("GET", "/api/admin/teacher-statements", claims=ADMIN)
+    assert statement["totals"] == {"EUR": "40.00"}
+    (line,) = statement["lines"]
+    assert (line["correctedSessions"], line["countedSeconds"], line["measuredSeconds"]) == (1, 3_600, 600)
 
 
 async def test_a_closed_month_never_changes(api, make_link):
@@ -128,3 +135,33 @@ async def test_a_report_later_than_the_closing_changes_no_bill(api, make_link):
     await track(api, "end-session", link_token, reason="button")
     (after,) = await sessions(api, "?from=2026-11-01&to=2026-11-30")
     assert (after["sessionStatus"], after["durationSeconds"]) == ("timeout", 0)
+
+
+async def test_every_old_month_is_closed(open_mongo, clock):
+    """The job closes what ended more than a day ago, back to the oldest lesson; older ones that are added late, too."""
+    mongo = open_mongo()
+    store = LessonStore(mongo, clock)
+    months = Months(mongo, store, "UTC", clock)
+    await store.add(lesson(1, clock() - 100 * 86_400))
+    await months.close_due()
+    assert [await is_closed(months, month) for month in OLD] == [False, True, True, True, False]
+    await store.add(lesson(2, clock() - 125 * 86_400))
+    await months.close_due()
+    assert [await is_closed(months, month) for month in OLD] == [True, True, True, True, False]
+    assert (await months.statement("2026-08", None)).lines[0].amount == Decimal("20.00")
+
+
+async def is_closed(months, month):
+    return (await months.statement(month, None)).closed
+
+
+async def test_a_statement_that_was_closed_before_corrections_were_counted_is_read(open_mongo, clock):
+    """It stays as it was: nobody knows any more how many were corrected."""
+    mongo = open_mongo()
+    months = Months(mongo, LessonStore(mongo, clock), "UTC", clock)
+    await LessonStore(mongo, clock).add(lesson(1, clock() - 100 * 86_400))
+    await months.close_due()
+    unset = {"$unset": {"lines.0.countedSeconds": "", "lines.0.correctedSessions": ""}}
+    await mongo[STATEMENTS].update_one({"_id": "2026-08|t1"}, unset)
+    (line,) = (await months.statement("2026-08", None)).lines
+    assert (line.counted_seconds, line.measured_seconds, line.corrected_sessions) == (1_800, 1_800, None)

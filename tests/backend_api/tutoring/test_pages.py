@@ -1,5 +1,7 @@
 """The teacher's and the admin's pages in a real browser."""
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.async_api import expect
 
@@ -132,8 +134,78 @@ async def test_a_refresh_keeps_the_focus(api, make_link, context):
 
 async def refreshed(page):
     """As after fifteen seconds."""
-    async with page.expect_response("**/api/admin/teacher-sessions?*"):
+    async with page.expect_response("**/api/teachers/sessions?*"):
         await page.clock.run_for(16_000)
+
+
+async def test_what_began_yesterday_is_in_sight_after_midnight(api, make_link, context):
+    """The lesson that goes on and the link that still opens; what is over is gone."""
+    over, running, _ = [await make_link(names={"student": name}) for name in ("Ada", "Ben", "Cora")]
+    await api("POST", "/api/zoom/start", {"token": running["trackingToken"]}, key=None)
+    api.clock.at += 15 * 3_600
+    await api("DELETE", f"/api/teachers/links/{over['id']}")
+    await context.clock.set_fixed_time(datetime.fromtimestamp(api.clock(), UTC))
+    page = await opened(api, context, "/teacher", TEACHER)
+    await expect(page.get_by_role("row", name="Ben")).to_contain_text("Active")
+    await expect(page.get_by_role("button", name="Cancel: Cora")).to_be_visible()
+    await expect(page.get_by_role("row", name="Ada")).to_have_count(0)
+
+
+async def test_a_link_that_expired_says_so(api, make_link, context):
+    """To the admin who looks at the days before."""
+    await make_link()
+    api.clock.at += 86_401
+    await context.clock.set_fixed_time(datetime.fromtimestamp(api.clock(), UTC))
+    page = await opened(api, context, "/admin/teacher-sessions", ADMIN)
+    await expect(page.get_by_text("Expired", exact=True)).to_be_visible()
+
+
+async def test_a_banner_goes_when_the_server_is_back(api, make_link, context):
+    """What a failed refresh said is taken back by the next one; what somebody did stays said."""
+    await make_link()
+    page = await opened(api, context, "/teacher", TEACHER)
+    await expect(page.get_by_role("button", name="Cancel: Sam")).to_be_visible()
+    await context.route("**/api/**", lambda route: route.abort())
+    await page.clock.run_for(16_000)
+    await expect(page.get_by_text("The server cannot be reached.")).to_be_visible()
+    await context.unroute("**/api/**")
+    await refreshed(page)
+    await expect(page.get_by_text("The server cannot be reached.")).to_be_hidden()
+    await page.get_by_role("button", name="Cancel: Sam").click()
+    await refreshed(page)
+    await expect(page.locator("[data-banner]")).to_have_text("Cancelled.")
+
+
+@pytest.mark.parametrize("path", ["/admin/statements", "/admin/teacher-sessions"])
+async def test_a_refused_filter_shows_no_figures(api, make_link, context, path):
+    """Those of the filter before are gone until there are others; what is wrong is said in words."""
+    await held(api, make_link, 1_801)
+    page = await opened(api, context, path, ADMIN)
+    amount = page.get_by_role("cell", name="30.00 EUR")
+    await expect(amount).to_be_visible()
+    teacher = page.get_by_label("Teacher's id")
+    await teacher.fill("t 1")
+    await teacher.press("Tab")
+    await expect(page.get_by_text("no spaces")).to_be_visible()
+    await expect(page.get_by_text("pattern")).to_have_count(0)
+    await expect(amount).to_be_hidden()
+    await teacher.fill("t1")
+    await teacher.press("Tab")
+    await expect(amount).to_be_visible()
+    await expect(page.get_by_text("no spaces")).to_be_hidden()
+
+
+async def test_a_statement_tells_corrected_time_from_measured(api, make_link, context):
+    """What is billed from, how many lessons were corrected, and what was measured."""
+    await held(api, make_link, 1_801)
+    (row,) = (await api.data("GET", "/api/admin/teacher-sessions", claims=ADMIN))["sessions"]
+    fix = {"durationMinutes": 60, "reason": "x"}
+    await api.data("PATCH", f"/api/admin/teacher-sessions/{row['id']}", fix, claims=ADMIN)
+    page = await opened(api, context, "/admin/statements", ADMIN)
+    await expect(page.get_by_role("cell", name="1:00:00")).to_contain_text("measured 30:01")
+    await expect(page.get_by_text("1 corrected")).to_be_visible()
+    page = await opened(api, context, "/teacher", TEACHER)
+    await expect(page.get_by_role("cell", name="1:00:00")).to_contain_text("measured 30:01")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -254,7 +254,9 @@ async def test_statistics_are_over_the_filter(api, make_link):
     figures = page["statistics"]
     assert (figures["total"], figures["active"], figures["totalMinutes"], figures["averageMinutes"]) == (3, 0, 30, 15)
     assert figures["byStatus"]["ended"] == 2
-    assert figures["perTeacher"] == [{"id": "t1", "name": "Tara", "sessions": 3, "totalMinutes": 30}]
+    assert figures["perTeacher"] == [
+        {"id": "t1", "name": "Tara", "sessions": 3, "totalSeconds": 1_800, "totalMinutes": 30}
+    ]
     seen = [page["sessions"][0]["id"]]
     while page["nextCursor"]:
         page = await api.data("GET", f"{SESSIONS}?limit=1&cursor={page['nextCursor']}", claims=ADMIN)
@@ -263,6 +265,40 @@ async def test_statistics_are_over_the_filter(api, make_link):
     assert len(await sessions(api, "?status=pending")) == 1
     assert await sessions(api, "?date=2026-11-20") == []
     assert len(await sessions(api, "?from=2026-11-20&to=2026-11-21&student=s1")) == 3
+
+
+async def test_shares_add_up_to_the_total(api, make_link):
+    """To the second, whatever the rounded minutes do."""
+    for teacher, seconds in (("t1", 61), ("t2", 61), ("t3", 61)):
+        link = await make_link(teacherId=teacher)
+        await track(api, "start", link["trackingToken"])
+        api.clock.at += seconds
+        await track(api, "end-session", link["trackingToken"])
+    figures = (await api.data("GET", SESSIONS, claims=ADMIN))["statistics"]
+    for groups in (figures["perTeacher"], figures["perStudent"]):
+        assert sum(group["totalSeconds"] for group in groups) == figures["totalSeconds"] == 183
+
+
+async def test_a_teachers_day_has_what_is_open_from_before(api, make_link):
+    """After midnight: the lesson that goes on, the link that still opens; not what is over, nor another's."""
+    api.clock.at = (api.clock() // 86_400 + 1) * 86_400 - 600
+    over, running, waiting = [await make_link() for _ in range(3)]
+    await make_link(teacherId="t2")
+    await track(api, "start", over["trackingToken"])
+    await track(api, "end-session", over["trackingToken"])
+    await track(api, "start", running["trackingToken"])
+    api.clock.at += 1_200
+    new = await make_link()
+    listed = (await api.data("GET", "/api/teachers/sessions", claims=TEACHER))["sessions"]
+    assert [row["id"] for row in listed] == [new["id"], running["id"], waiting["id"]]
+    assert waiting["sentTime"] < listed[2]["expiresAt"]
+    listed = (await api.data("GET", "/api/teachers/sessions?tz=America/New_York", claims=TEACHER))["sessions"]
+    assert {row["id"] for row in listed} >= {over["id"], new["id"]}
+    api.clock.at += 86_400
+    await track(api, "heartbeat", running["trackingToken"])
+    listed = (await api.data("GET", "/api/teachers/sessions", claims=TEACHER))["sessions"]
+    assert waiting["id"] not in [row["id"] for row in listed]
+    assert (await api("GET", "/api/teachers/sessions", claims=ADMIN))[0] == 403
 
 
 @pytest.mark.parametrize(
@@ -323,3 +359,37 @@ async def test_an_unknown_package_or_a_nameless_teacher_is_refused(api):
     assert (await api("POST", SEND, {"link": MEETING}))[0] == 422
     assert (await api("POST", SEND, {"link": MEETING, "teacherId": "t1", "packageRate": "NaN"}))[0] == 422
     assert (await api("POST", SEND, {"link": MEETING, "teacherId": {"$gt": ""}}))[0] == 422
+
+
+async def test_a_student_is_registered_with_a_package_that_exists(api):
+    """422 with the field; nothing is changed."""
+    student = {"name": "Sam", "teacherIds": ["t1"], "packageId": "hours"}
+    status, answer = await api("PUT", "/api/students/s1", student | {"name": "Sven", "packageId": "gone"})
+    assert (status, answer["errors"][0]["pointer"]) == (422, "#/packageId")
+    (kept,) = (await api.data("GET", "/api/teachers/students", claims=TEACHER))["students"]
+    assert (kept["name"], kept["packageId"]) == ("Sam", "hours")
+
+
+async def test_a_teacher_in_a_hurry_waits(start_backend, telegram):
+    """So many links in a minute, fewer to one student, resends counted too; then 429 with when to go on."""
+    api = await start_backend(
+        telegram={"bot_token": "123456:a-bot-token-of-tests", "base_url": telegram.url},
+        tutoring={"links_per_minute": 5, "student_links_per_minute": 3},
+    )
+    for student in ("s1", "s2"):
+        info = {"name": student, "chatId": "4711", "teacherIds": ["t1"]}
+        await api.data("PUT", f"/api/students/{student}", info)
+
+    async def send(path=SEND):
+        return (await api("POST", path, {"link": MEETING}, claims=TEACHER))[0]
+
+    first = await api.data("POST", SEND, {"link": MEETING}, claims=TEACHER)
+    again = f"/api/teachers/links/{first['id']}/resend"
+    assert [await send(again), await send(), await send(), await send(again)] == [200, 201, 429, 429]
+    other = SEND.replace("s1", "s2")
+    assert [await send(other), await send(other), await send(other)] == [201, 201, 429]
+    assert len(telegram.messages) == 5
+    assert int(api.headers["Retry-After"]) <= 12
+    assert (await api("POST", SEND, {"link": MEETING, "teacherId": "t1"}))[0] == 201
+    api.clock.at += 20
+    assert await send() == 201

@@ -32,6 +32,20 @@ async def test_an_end_that_only_the_socket_took_counts(api, make_link):
     assert (row["sessionStatus"], row["endReason"], row["durationSeconds"]) == ("ended", "button", 600)
 
 
+async def test_nobody_is_present_in_a_lesson_that_is_over(api, make_link):
+    """Ended on the phone while the computer's page is still connected."""
+    lesson_id, token = await begun(api, make_link)
+    await lease(api)
+    await report(api, interval(lesson_id, api.clock()))
+    assert (await sweep(api))["present"] is True
+    api.clock.at += 60
+    await lease(api)
+    await track(api, "end-session", token)
+    await lease(api)
+    row = await sweep(api)
+    assert (row["sessionStatus"], row["present"]) == ("ended", False)
+
+
 async def test_a_lesson_outlasts_a_long_outage(api, make_link):
     """Nothing reached the backend for hours while its socket was open: whatever comes first then, it goes on."""
     lesson_id, token = await begun(api, make_link)

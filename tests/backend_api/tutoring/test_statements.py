@@ -18,9 +18,21 @@ TERMS = [
     Terms(None, 0, "", PER_SESSION),
 ]
 LESSONS = st.lists(
-    st.builds(Lesson, st.sampled_from(["t1", "t2"]), st.integers(0, 9_000), st.sampled_from(TERMS)),
+    st.builds(
+        Lesson,
+        st.sampled_from(["t1", "t2"]),
+        st.integers(0, 9_000),
+        st.sampled_from(TERMS),
+        st.integers(0, 9_000),
+        st.booleans(),
+    ),
     max_size=30,
 )
+
+
+def measured(seconds, terms):
+    """A lesson that nobody corrected."""
+    return Lesson("t", seconds, terms, seconds, False)
 
 
 def due(statement):
@@ -49,12 +61,20 @@ def test_totals_are_the_sum_of_the_lessons_charges(lessons):
 
 def test_versions_of_a_package_are_lines_of_their_own():
     """A new rate never touches what was sold under the old one."""
-    lessons = [Lesson("t", 3_600, TERMS[1]), Lesson("t", 3_600, TERMS[2])]
+    lessons = [measured(3_600, TERMS[1]), measured(3_600, TERMS[2])]
     assert [(line.terms.version, str(line.amount)) for line in lines(lessons)] == [(1, "40.00"), (2, "44.00")]
 
 
 def test_a_lesson_without_terms_is_counted_and_costs_nothing():
     """It is shown, so that nobody overlooks it."""
-    (line,) = lines([Lesson("t", 90, None)])
+    (line,) = lines([measured(90, None)])
     assert (line.sessions, line.measured_seconds, line.amount) == (1, 90, None)
     assert due([line]) == {}
+
+
+def test_what_was_corrected_is_told_from_what_was_measured():
+    """Also a lesson that was corrected to nothing, which is none that counts."""
+    shorter, none = Lesson("t", 60, TERMS[3], 90, True), Lesson("t", 0, TERMS[3], 3_600, True)
+    (line,) = lines([measured(30, TERMS[3]), shorter, none])
+    assert (line.sessions, line.corrected, line.counted_seconds, line.measured_seconds) == (2, 2, 90, 3_720)
+    assert str(line.amount) == "50.00"

@@ -276,6 +276,50 @@ async def test_end_without_a_network_is_not_forgotten(api, make_link, context, p
     assert row["endReason"] == "button"
 
 
+async def test_an_end_outlives_the_page_that_could_not_say_it(api, make_link, context, path_of):
+    """Pressed without a server, reloaded, said again when it is back: with what the page believed at the press."""
+    link = await make_link()
+    page, _ = await joined(context, path_of(link))
+    await context.route("**/api/zoom/*", lambda route: route.abort() if is_call(route) else route.continue_())
+    await page.get_by_role("button", name="End session").click()
+    await expect(page.get_by_text("it is over as soon as the server can be reached")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Ending the session")).to_be_visible()
+    await expect(page.get_by_text("The lesson goes on")).to_have_count(0)
+    api.clock.at += 600
+    await page.reload()
+    await context.unroute("**/api/zoom/*")
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=15_000)
+    row = await until(api, link, sessionStatus="ended")
+    assert (row["endReason"], row["durationSeconds"]) == ("button", 600)
+    assert row["clientDurationMinutes"] < 1
+
+
+def is_call(route):
+    return route.request.method == "POST"
+
+
+async def test_what_timed_out_for_want_of_word_goes_on(api, make_link, context, path_of):
+    """The server heard of nothing for hours and hears of the page's socket a moment later: the page looks again."""
+    link = await make_link()
+    page = await context.new_page()
+    await page.clock.install()
+    await page.goto(path_of(link))
+    await page.get_by_role("button", name="Join now").click()
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+    over = {
+        "status": "timeout",
+        "serverTime": "2026-11-21T10:00:00Z",
+        "sessionDurationMinutes": 5,
+        "endReason": "timeout",
+    }
+    await context.route("**/api/zoom/heartbeat", lambda route: route.fulfill(json={"data": over}))
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible()
+    await context.unroute("**/api/zoom/heartbeat")
+    await page.clock.run_for(16_000)
+    await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
+
+
 async def test_an_end_that_is_refused_is_asked_for_again_by_hand(api, make_link, context, path_of):
     """The server is there and says no: that is said, and the lesson goes on."""
     link = await make_link()

@@ -42,9 +42,12 @@ losses = st.one_of(st.tuples(st.just("lose"), node, share), st.tuples(st.just("r
 WARM_UP, QUIET, RECOVERY, LEASE, REFRESH = 2.0, 2.0, 5.0, 15.0, 64.0
 """Seconds: until all nodes are there; until all is said; after a fault; until the dead are gone; until all is read."""
 
-THOUSANDS = pytest.mark.parametrize(
-    "examples", [100, pytest.param(3_000, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])]
-)
+
+def _many(slowly: int) -> pytest.MarkDecorator:
+    """A hundred stories, and so many where there is time."""
+    slow = pytest.param(slowly, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])
+    return pytest.mark.parametrize("examples", [100, slow])
+
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -127,7 +130,7 @@ def _tell(stories, quiet_seconds, examples: int) -> None:
     told()
 
 
-@THOUSANDS
+@_many(3_000)
 def test_soon_after_the_last_fault_every_node_has_the_truth(examples):
     """Five seconds after nodes were cut off and Redis was gone, flushed or empty; fifteen where one died."""
     _tell(
@@ -137,13 +140,13 @@ def test_soon_after_the_last_fault_every_node_has_the_truth(examples):
     )
 
 
-@THOUSANDS
+@_many(1_000)
 def test_what_was_lost_without_a_trace_comes_with_the_next_reading(examples):
     """Messages lost, late and in any order, beside all the other faults."""
     _tell(_stories(faults, losses), lambda _: LEASE + REFRESH, examples)
 
 
-@THOUSANDS
+@_many(1_000)
 def test_without_faults_two_quiet_seconds_are_enough(examples):
     """However people come and go."""
     _tell(_stories(), lambda _: QUIET, examples)

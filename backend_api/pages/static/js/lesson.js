@@ -14,7 +14,7 @@ export const elapsedSeconds = (clickedAt, nowMs, skewMs) => (nowMs + skewMs - Da
 export function overWords({ status, sessionDurationMinutes, endReason }) {
   const title = OVER[status] ?? OVER.ended;
   if (sessionDurationMinutes === null || sessionDurationMinutes === undefined) return [title, 'Nothing was started.'];
-  const minutes = `${sessionDurationMinutes} ${sessionDurationMinutes === 1 ? 'minute' : 'minutes'}`;
+  const minutes = sessionDurationMinutes === 0 ? 'less than a minute' : `${sessionDurationMinutes} ${sessionDurationMinutes === 1 ? 'minute' : 'minutes'}`;
   const why = { timeout: ' It had been silent for a long time.', pageClose: ' The page was closed.' }[endReason] ?? '';
   return [title, `It lasted ${minutes}.${why} You can close this page.`];
 }

@@ -1,7 +1,7 @@
 /** What pages with records of sessions share: loading with its failures, a banner, one act at a time, words and cells. */
 
 import { enterState, find, make, show } from './dom.js';
-import { formatClock, formatLength, formatStart } from './format.js';
+import { formatClock, formatLength, formatSince, formatStart } from './format.js';
 import { askForToken, startSession } from './session.js';
 import { currentToken } from './token.js';
 
@@ -10,28 +10,40 @@ const REFRESH_MS = 15_000;
 const LARGE_DIFFERENCE_SECONDS = 60;
 
 const STATUS_WORDS = {
-  pending: ['wait', 'Sent'], active: ['good', 'Active'], ended: ['', 'Ended'], timeout: ['wait', 'Timed out'], cancelled: ['', 'Cancelled'],
+  active: ['good', 'Active'], ended: ['', 'Ended'], timeout: ['wait', 'Timed out'], cancelled: ['', 'Cancelled'],
 };
+const PENDING_WORDS = { waiting: ['wait', 'Sending'], delivered: ['wait', 'Sent'], failed: ['bad', 'Not sent'], none: ['wait', 'Not sent'] };
 const END_WORDS = { button: 'by the End button', pageClose: 'the page was closed', timeout: 'silent for too long' };
 const DELIVERY_WORDS = {
-  waiting: 'message on its way', delivered: 'message delivered', failed: 'message not delivered', none: 'not sent: no chat known',
+  waiting: 'message on its way', delivered: 'message delivered', failed: 'message not delivered', none: 'no chat known',
 };
 
 /**
  * Runs `load(signal)` now, with each new token and every 15 s while the page is looked at; a newer run puts an end to
- * the one before. Gives back a way to run it again.
+ * the one before. Gives back a way to run it again. `asked()` says in a text what is asked for: figures that answer
+ * another question are dimmed until the new ones are there, and gone where there are none.
  */
-export function keepLoaded(load) {
+export function keepLoaded(load, asked = () => '') {
+  const main = find('#main');
   let isShown = false;
+  let answered = null;
+  let problem = null;
   let loading = null;
   const reload = async () => {
     loading?.abort();
     if (currentToken() === null) return askForToken('missing');
     loading = new AbortController();
+    const question = asked();
+    if (question === answered) delete main.dataset.figures;
+    else main.dataset.figures ||= 'old';
     try {
       await load(loading.signal);
       if (!isShown) enterState('ready');
       isShown = true;
+      answered = question;
+      delete main.dataset.figures;
+      if (problem !== null && find('[data-banner]').textContent === problem) say('');
+      problem = null;
       show('updated', `Updated ${formatClock(Date.now() / 1_000)}`);
     } catch (error) {
       if (error.name === 'AbortError') return;
@@ -39,7 +51,9 @@ export function keepLoaded(load) {
         isShown = false;
         askForToken(error.reason);
       } else if (isShown) {
-        say(error.message, true);
+        problem = error.message;
+        say(problem, true);
+        if (question !== answered) main.dataset.figures = 'none';
       } else {
         show('failure', 'Could not be loaded');
         show('failure-detail', error.message);
@@ -84,9 +98,9 @@ export function rowButton(name, words, whose, act) {
   return button;
 }
 
-/** When a lesson began and, below, when it ended: the time alone where it is the same day's. */
-export function startAndEnd({ clickedAt, sessionEndedAt }) {
-  if (clickedAt === null) return when('not begun');
+/** When a lesson began and, below, when it ended: the time alone where it is the same day's; else when its link was made. */
+export function startAndEnd({ clickedAt, sessionEndedAt, sentTime }) {
+  if (clickedAt === null) return when('not begun', under(`link of ${formatSince(Date.parse(sentTime) / 1_000, Date.now() / 1_000)}`));
   if (sessionEndedAt === null) return when(formatMoment(clickedAt), under('still on'));
   const [began, ended] = [new Date(clickedAt), new Date(sessionEndedAt)];
   const isSameDay = began.toDateString() === ended.toDateString();
@@ -112,18 +126,28 @@ export function claimed(who, clientSeconds, difference) {
   return [under(words, Math.abs(difference) >= LARGE_DIFFERENCE_SECONDS)];
 }
 
+/** Whether a link was never opened, and cannot be any more. */
+export const isExpired = ({ sessionStatus, expiresAt }) => sessionStatus === 'pending' && Date.parse(expiresAt) <= Date.now();
+
 /** How a lesson stands: a dot and a word; below it how it ended, or whether its message arrived. */
-export function lessonStatus({ sessionStatus, present, endReason, delivered, deliveryReason }) {
+export function lessonStatus(lesson) {
+  const { sessionStatus, present, clickedAt, endReason, delivered, deliveryReason } = lesson;
   const isAway = sessionStatus === 'active' && !present;
-  const [is, words] = STATUS_WORDS[sessionStatus];
+  const [is, words] = isExpired(lesson) ? ['', 'Expired'] : STATUS_WORDS[sessionStatus] ?? PENDING_WORDS[delivered];
   const failed = delivered === 'failed' && deliveryReason ? `: ${deliveryReason}` : '';
   const why = END_WORDS[endReason] ?? (isAway ? 'away' : '');
   // Whoever was there had the link, whether or not we sent it.
-  const isMoot = delivered === 'none' && sessionStatus !== 'pending';
+  const isMoot = delivered !== 'delivered' && clickedAt !== null;
   return cell(
     make('span', { class: 'status', 'data-is': isAway ? 'wait' : is }, words), ...(why ? [under(why)] : []),
     ...(isMoot ? [] : [under(DELIVERY_WORDS[delivered] + failed, delivered === 'failed')]),
   );
+}
+
+/** The duration that counts and, where an admin has corrected it, below it what was measured. */
+export function duration({ corrections, durationSeconds }) {
+  const counts = corrections.at(-1)?.durationSeconds ?? durationSeconds;
+  return right(formatSeconds(counts), ...(counts === durationSeconds ? [] : [under(`measured ${formatSeconds(durationSeconds)}`)]));
 }
 
 /** The package that a lesson is sold under, and its rate below. */

@@ -13,7 +13,7 @@ const filter = find('[data-filter]');
 const close = find('[data-close-month]');
 filter.elements.month.value = localDate().slice(0, 7);
 
-const reload = keepLoaded(load);
+const reload = keepLoaded(load, () => queryOf(wanted()));
 filter.addEventListener('change', reload);
 filter.addEventListener('submit', (event) => event.preventDefault());
 find('[data-csv]').addEventListener('click', attempt(() => download(`/api/admin/teacher-statements.csv${queryOf(wanted())}`, `statement-${wanted().month}.csv`)));
@@ -40,9 +40,15 @@ const keyOf = ({ teacherId, packageId, packageVersion, rate, currency }) => [tea
 function row(line) {
   return make(
     'tr', {}, make('th', { scope: 'row' }, line.teacherName), packageCell(line), rateCell(line),
-    right(formatCount(line.sessions)), right(formatSeconds(line.measuredSeconds)), right(line.billedMinutes),
+    right(formatCount(line.sessions)), counted(line), right(line.billedMinutes),
     right(line.amount === null ? '–' : `${line.amount} ${line.currency}`),
   );
+}
+
+/** The time that is billed from, and below it what was measured where corrections say otherwise. */
+function counted({ countedSeconds, measuredSeconds, correctedSessions }) {
+  if (!correctedSessions) return right(formatSeconds(countedSeconds));
+  return right(formatSeconds(countedSeconds), under(`${formatCount(correctedSessions)} corrected`), under(`measured ${formatSeconds(measuredSeconds)}`));
 }
 
 function packageCell({ rate, packageName, packageId, packageVersion }) {

@@ -4,7 +4,7 @@ import { callApi } from '../api.js';
 import { find, make, show } from '../dom.js';
 import { timeZone } from '../format.js';
 import {
-  attempt, cell, formatSeconds, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say, startAndEnd,
+  attempt, cell, duration, isExpired, keepLoaded, lessonStatus, queryOf, rowButton, say, startAndEnd,
 } from '../records.js';
 import { fillRows } from '../rows.js';
 
@@ -20,14 +20,13 @@ form.addEventListener('input', newKey);
 find('[data-cancel-send]').addEventListener('click', () => dialog.close());
 
 async function load(signal) {
-  const query = queryOf({ date: localDate(), tz: timeZone(), limit: 200 });
   const [{ students }, { packages }, { sessions }] = await Promise.all([
     callApi('/api/teachers/students', { signal }), callApi('/api/admin/packages', { signal }),
-    callApi(`/api/admin/teacher-sessions${query}`, { signal }),
+    callApi(`/api/teachers/sessions${queryOf({ tz: timeZone() })}`, { signal }),
   ]);
   const names = new Map(packages.map(({ id, name }) => [id, name]));
   fill('students', students.map((one) => ({ ...one, packageName: names.get(one.packageId) })), studentRow);
-  fill('sessions', sessions, sessionRow);
+  fill('sessions', sessions.map((session) => ({ ...session, isExpired: isExpired(session) })), sessionRow);
   const choices = [make('option', { value: '' }, "The student's own"), ...packages.map(({ id, name }) => make('option', { value: id }, name))];
   if (!dialog.open) form.elements.package.replaceChildren(...choices);
 }
@@ -48,12 +47,12 @@ function studentRow(one) {
 
 function sessionRow(session) {
   const actions = make('div', { class: 'row' });
-  if (session.sessionStatus === 'pending') {
+  if (session.sessionStatus === 'pending' && !session.isExpired) {
     actions.append(action(session, 'Send again', 'POST', '/resend', 'Sent again.'), action(session, 'Cancel', 'DELETE', '', 'Cancelled.'));
   }
   return make(
     'tr', {}, make('th', { scope: 'row' }, session.studentName), lessonStatus(session),
-    startAndEnd(session), right(formatSeconds(session.durationSeconds)),
+    startAndEnd(session), duration(session),
     make('td', { class: 'act' }, actions),
   );
 }

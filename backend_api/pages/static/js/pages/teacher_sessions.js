@@ -2,9 +2,9 @@
 
 import { callApi, download } from '../api.js';
 import { find, make, show } from '../dom.js';
-import { formatAverage, formatCount, formatLength, readLength, timeZone } from '../format.js';
+import { formatCount, formatLength, readLength, timeZone } from '../format.js';
 import {
-  attempt, cell, claimed, formatMoment, formatSeconds, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
+  attempt, cell, claimed, duration, formatMoment, formatSeconds, isExpired, keepLoaded, lessonStatus, localDate, queryOf, right, rowButton, say,
   startAndEnd, terms, under,
 } from '../records.js';
 import { fillRows } from '../rows.js';
@@ -22,7 +22,7 @@ let limit = PAGE;
 
 filter.elements.from.value = localDate(29);
 filter.elements.to.value = localDate();
-const reload = keepLoaded(load);
+const reload = keepLoaded(load, () => queryOf(wanted()));
 filter.addEventListener('change', () => showFirst(PAGE));
 filter.addEventListener('submit', (event) => event.preventDefault());
 find('[data-more-button]').addEventListener('click', attempt(() => showFirst(Math.min(limit + PAGE, MOST))));
@@ -51,15 +51,15 @@ async function load(signal) {
   show('total', formatCount(statistics.total));
   show('total-note', Object.entries(statistics.byStatus).filter(([, count]) => count > 0).map(([name, count]) => `${formatCount(count)} ${name}`).join(', '));
   show('active', formatCount(statistics.active));
-  show('average', formatAverage(statistics.averageMinutes));
-  show('minutes', formatAverage(statistics.totalMinutes));
+  show('average', formatLength(Math.round(statistics.averageMinutes * 60)));
+  show('time', formatLength(statistics.totalSeconds));
   find('[data-empty]').hidden = sessions.length > 0;
   find('[data-table]').hidden = sessions.length === 0;
   find('[data-groups]').hidden = sessions.length === 0;
   find('[data-more]').hidden = nextCursor === null;
   find('[data-more-button]').hidden = limit >= MOST;
   show('shown', `The newest ${formatCount(sessions.length)} of ${formatCount(statistics.total)}. Narrow the filter or download the CSV for the others.`);
-  fillRows(find('[data-rows]'), sessions.map((session) => ({ ...session, mayCorrect: isAdmin() })), row);
+  fillRows(find('[data-rows]'), sessions.map((session) => ({ ...session, mayCorrect: isAdmin(), isExpired: isExpired(session) })), row);
   fillRows(find('[data-teachers]'), statistics.perTeacher, groupRow);
   fillRows(find('[data-students]'), statistics.perStudent, groupRow);
   offer('teacher-ids', statistics.perTeacher);
@@ -70,13 +70,11 @@ const offer = (list, groups) => find(`#${list}`).replaceChildren(...groups.map((
 
 function row(session) {
   const isOver = ['ended', 'timeout'].includes(session.sessionStatus);
-  const counts = session.corrections.at(-1)?.durationSeconds ?? session.durationSeconds;
   const act = isOver && session.mayCorrect ? [rowButton('correct', 'Correct', session.studentName, () => openFor(session))] : [];
   return make(
     'tr', {}, make('th', { scope: 'row' }, session.studentName, under(`with ${session.teacherName}`)), lessonStatus(session),
     startAndEnd(session),
-    right(formatSeconds(counts), ...(counts === session.durationSeconds ? [] : [under(`measured ${formatSeconds(session.durationSeconds)}`)])),
-    terms(session), amount(session), evidence(session), make('td', { class: 'act' }, ...act),
+    duration(session), terms(session), amount(session), evidence(session), make('td', { class: 'act' }, ...act),
   );
 }
 
@@ -96,8 +94,8 @@ function evidence({ clickedAt, seenSeconds, clientDurationMinutes, differenceSec
   );
 }
 
-function groupRow({ name, sessions, totalMinutes }) {
-  return make('tr', {}, make('th', { scope: 'row' }, name), right(formatCount(sessions)), right(formatAverage(totalMinutes)));
+function groupRow({ name, sessions, totalSeconds }) {
+  return make('tr', {}, make('th', { scope: 'row' }, name), right(formatCount(sessions)), right(formatLength(totalSeconds)));
 }
 
 function openFor(session) {

@@ -12,9 +12,13 @@ import { elapsedSeconds, overWords } from '../lesson.js';
 import { io } from '../../vendor/socket.io.esm.min.js';
 
 const KEY = 'presence.lesson';
+const END_KEY = 'presence.lesson.end';
 const COUNTDOWN_SECONDS = 5;
 const BEAT_MS = 25_000;
 const RETRY_MS = 3_000;
+const PATIENCE_MS = 10_000;
+const LOOK_AGAIN_MS = 15_000;
+const LOOKS = 8;
 const ON_THE_WAY_MS = 5_000;
 
 const token = takeToken();
@@ -23,8 +27,9 @@ let skewMs = 0;
 let left = COUNTDOWN_SECONDS;
 let isStarting = false;
 let isEnding = false;
-let wantsEnd = false;
+let wish = keptWish();
 let isEndHeard = false;
+let looksLeft = LOOKS;
 let isOnTheWay = false;
 let retry = null;
 let socket = null;
@@ -40,14 +45,17 @@ addEventListener('offline', () => showReach(false));
 find('[data-meeting]').addEventListener('click', onTheWay);
 addEventListener('pagehide', (event) => {
   if (event.persisted || isOnTheWay || lesson?.status !== 'active') return;
-  navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, reason: wantsEnd ? 'button' : 'pageClose', duration: minutesSoFar() }));
+  navigator.sendBeacon('/api/zoom/end-session', JSON.stringify({ token, ...(wish ?? saidNow('pageClose')) }));
 });
 beat();
 
 function takeToken() {
   const given = new URLSearchParams(location.search).get('token');
   try {
-    if (given !== null) sessionStorage.setItem(KEY, given);
+    if (given !== null && given !== sessionStorage.getItem(KEY)) {
+      sessionStorage.removeItem(END_KEY);
+      sessionStorage.setItem(KEY, given);
+    }
     return given ?? sessionStorage.getItem(KEY);
   } catch {
     return given;
@@ -56,11 +64,31 @@ function takeToken() {
   }
 }
 
+function keptWish() {
+  try {
+    return JSON.parse(sessionStorage.getItem(END_KEY));
+  } catch {
+    return null;
+  }
+}
+
+function keepWish(wanted) {
+  wish = wanted;
+  show('active-title', wish === null ? 'Session active' : 'Ending the session');
+  try {
+    if (wish === null) sessionStorage.removeItem(END_KEY);
+    else sessionStorage.setItem(END_KEY, JSON.stringify(wish));
+  } catch {
+    // Then it lives as long as this page.
+  }
+}
+
 async function call(action, more = {}) {
   let response;
   try {
     response = await fetch(`/api/zoom/${action}`, {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token, ...more }),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     });
   } catch {
     showReach(false);
@@ -73,8 +101,9 @@ async function call(action, more = {}) {
 
 function showReach(isReached) {
   find('[data-offline]').hidden = isReached;
-  show('offline', lesson?.status === 'active' ? 'The lesson goes on; this page keeps trying.' : 'The lesson has not begun.');
-  if (isReached && !wantsEnd) show('end-problem', '');
+  const standing = lesson?.status === 'active' ? 'The lesson goes on; this page keeps trying.' : 'The lesson has not begun.';
+  show('offline', wish === null ? standing : 'This page keeps trying.');
+  if (isReached && wish === null) show('end-problem', '');
 }
 
 // Browsers inside of messengers open the meeting in this very tab: the page is left for it, not closed.
@@ -86,11 +115,11 @@ function onTheWay() {
 async function beat() {
   clearTimeout(retry);
   if (!token) return enterState('invalid');
-  if (wantsEnd) return end();
+  if (wish !== null) return end();
   const { status, data } = await call('heartbeat');
   if (data) return take(data);
   if (status === 401 || status === 404 || status === 422) enterState('invalid');
-  else if (lesson === null || lesson.status === 'active') retry = setTimeout(beat, RETRY_MS);
+  else if (lesson === null || ['active', 'timeout'].includes(lesson.status)) retry = setTimeout(beat, RETRY_MS);
 }
 
 function take(data) {
@@ -98,6 +127,7 @@ function take(data) {
   skewMs = Date.parse(data.serverTime) - Date.now();
   lesson = { ...lesson, ...data };
   if (lesson.status === 'active') {
+    looksLeft = LOOKS;
     connect();
     if (!lesson.link) wayToMeeting();
     tick();
@@ -109,7 +139,7 @@ function take(data) {
 const stateOf = (status) => (status === 'pending' || status === 'active' ? status : 'over');
 
 function tick() {
-  if (lesson?.status === 'active') show('timer', formatLength(Math.max(0, Math.floor(elapsedSeconds(lesson.clickedAt, Date.now(), skewMs)))));
+  if (lesson?.status === 'active' && wish === null) show('timer', formatLength(Math.max(0, Math.floor(elapsedSeconds(lesson.clickedAt, Date.now(), skewMs)))));
   // Only a page that is looked at counts down: a prerendered one must not start a lesson.
   if (lesson?.status !== 'pending' || isStarting || document.hidden || left <= 0) return;
   left -= 1;
@@ -163,28 +193,55 @@ function showWay(link) {
   find('[data-meeting]').href = link;
 }
 
-// Whoever pressed End has ended it: the socket's server notes when, and it is said again until it is answered.
+// Whoever pressed End has ended it: it is kept and said again until it is answered, and nothing else is said meanwhile.
 async function end() {
   if (isEnding) return;
   isEnding = true;
   show('end-problem', '');
-  const { status, data } = await call('end-session', { reason: 'button', duration: minutesSoFar() });
+  if (wish === null) keepWish(saidNow('button'));
+  const { status, data } = await call('end-session', wish);
   isEnding = false;
-  wantsEnd = !data && (status === 0 || status === 429 || status >= 500);
+  if (data || (status > 0 && status < 500 && status !== 429)) keepWish(null);
   if (data) return take(data);
-  if (!wantsEnd) return show('end-problem', 'The session could not be ended. Try again.');
-  if (!isEndHeard && socket?.connected) socket.emit('end', (answer) => { isEndHeard = answer?.ok === true; });
-  show('end-problem', 'Ending: it is over as soon as the server can be reached. Keep this page open until then.');
+  if (wish === null) return show('end-problem', 'The session could not be ended. Try again.');
+  connect();
+  endBySocket();
+  showEnding();
   clearTimeout(retry);
   retry = setTimeout(beat, RETRY_MS);
+}
+
+// The socket's server writes down when it was; of two ends the earlier one counts.
+function endBySocket() {
+  if (wish === null || isEndHeard || !socket.connected) return;
+  socket.emit('end', (answer) => {
+    isEndHeard = answer?.ok === true;
+    showEnding();
+  });
+}
+
+function showEnding() {
+  if (wish === null) return;
+  show('end-problem', isEndHeard
+    ? 'The session is over. How long it was is said here as soon as the server can be reached.'
+    : 'Ending: it is over as soon as the server can be reached. Keep this page open until then.');
 }
 
 function over() {
   const [title, detail] = overWords(lesson);
   show('over-title', title);
   show('over-detail', detail);
-  socket?.close();
+  // What timed out while nobody could hear of it goes on as soon as somebody has.
+  if (lesson.status === 'timeout' && looksLeft > 0) {
+    looksLeft -= 1;
+    clearTimeout(retry);
+    retry = setTimeout(beat, LOOK_AGAIN_MS);
+  } else {
+    socket?.close();
+  }
 }
+
+const saidNow = (reason) => ({ reason, duration: minutesSoFar(), endTime: new Date(Date.now() + skewMs).toISOString() });
 
 const minutesSoFar = () => Math.max(0, elapsedSeconds(lesson.clickedAt, Date.now(), skewMs) / 60);
 
@@ -198,4 +255,5 @@ function connect() {
     path: presencePath, transports: ['websocket', 'polling'], tryAllTransports: true, forceNew: true,
     reconnectionDelayMax: 30_000, auth: { trackingToken: token },
   });
+  socket.on('connect', endBySocket);
 }
