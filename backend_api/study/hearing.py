@@ -23,7 +23,7 @@ class Hearing:
 
     async def expect(self, call_id: str, session: Expected) -> None:
         """A session of ours in the call: the provider is asked until it tells of it."""
-        known = await self._store.sessions_of(call_id, session.start)
+        known = (await self._store.sessions_of({call_id: session.start}))[call_id]
         told = [stay for facts in known for stay in stays(facts) if stay.user_id == session.user_id]
         await self._asking.expect(call_id, session, told, self._now())
 

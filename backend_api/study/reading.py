@@ -1,7 +1,7 @@
 """Reads a user's or a call's study sessions: what was measured, laid beside what the provider said."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -32,9 +32,10 @@ class StudyReading:
     def short(self, call_id: str) -> str:
         return call_id.removeprefix(self._prefix)
 
-    async def told(self, call_id: str, start_at: float) -> ToldCall:
-        """The sessions of the call of which something was heard since then."""
-        return self._told(await self._store.sessions_of(self.short(call_id), start_at))
+    async def told(self, since: Mapping[str, float]) -> dict[str, ToldCall]:
+        """What is known of calls, by their short ids, from what was heard of each of them since its time."""
+        found = await self._store.sessions_of(since)
+        return {call_id: self._told(known) for call_id, known in found.items()}
 
     async def of_user(self, user_id: str, start_at: float, end_at: float) -> list[Row]:
         """A user's sessions that lie in the range, at least in part."""
@@ -46,7 +47,7 @@ class StudyReading:
         measured: list[Record] = []
         for form in {short, short if ":" in short else self._prefix + short}:
             measured += await self._measured("call", form, early, end_at)
-        known = await self._store.sessions_of(short, early)
+        known = (await self._store.sessions_of({short: early}))[short]
         found = await self._rows(measured, {short: stays_in(known)})
         return [row for row in found if row.lies_in(start_at, end_at)], self._told(known)
 

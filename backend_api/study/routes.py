@@ -194,15 +194,15 @@ async def _with_calls(found: list[Row], reading: StudyReading, now: float) -> li
 
     Where the provider lists who was in the call, nobody else learns how long it was.
     """
+    around = {call_id: _around(found, call_id, now) for call_id in {row.call_id for row in found}}
+    told = await reading.told({call_id: start_at for call_id, (start_at, _) in around.items()})
     spans: dict[str, list[WholeSpan]] = {}
-    users: dict[str, frozenset[str]] = {}
-    for call_id in {row.call_id for row in found}:
-        around = _around(found, call_id, now)
-        told = await reading.told(call_id, around[0])
-        everybody = [] if told.spans else (await reading.of_call(call_id, *around))[0]
-        spans[call_id], users[call_id] = call_spans(told.spans, everybody, now), told.users
+    for call_id, (start_at, end_at) in around.items():
+        is_told = bool(told[call_id].spans)
+        everybody = [] if is_told else (await reading.of_call(call_id, start_at, end_at))[0]
+        spans[call_id] = call_spans(told[call_id].spans, everybody, now)
     return [
-        shown(row, total(within(row, spans[row.call_id], now)) if row.is_told or not users[row.call_id] else None)
+        shown(row, total(within(row, spans[row.call_id], now)) if row.is_told or not told[row.call_id].users else None)
         for row in found
     ]
 

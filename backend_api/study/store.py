@@ -9,6 +9,7 @@ A call may be held again for ever, so what is read and written for a message is 
 call's id alone holds what was kept of it before its sessions were told apart; it is read beside the others.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pymongo.errors import DuplicateKeyError
@@ -26,6 +27,7 @@ INDEXES = (
     Index(CALLS, ("stays",)),
 )
 MAX_TRIES = 20
+CALLS_AT_ONCE = 100
 
 
 class KnownCall(NamedTuple):
@@ -51,12 +53,19 @@ class StudyStore:
                 return whole
         raise Unavailable("the call changes too fast")
 
-    async def sessions_of(self, call_id: str, start_at: float) -> list[Facts]:
-        """The sessions of a call of which something was heard since then."""
-        found = self._calls.find({"call": call_id, "lastAt": {"$gte": at(start_at)}})
-        known = [_facts(document) async for document in found]
-        undivided = await self._calls.find_one({"_id": call_id})
-        return known if undivided is None else [*known, _facts(undivided)]
+    async def sessions_of(self, since: Mapping[str, float]) -> dict[str, list[Facts]]:
+        """The sessions of these calls, by what was heard of each of them since its time."""
+        found: dict[str, list[Facts]] = {call_id: [] for call_id in since}
+        asked = list(since)
+        for start in range(0, len(asked), CALLS_AT_ONCE):
+            some = asked[start : start + CALLS_AT_ONCE]
+            first_at = min(since[call_id] for call_id in some)
+            async for document in self._calls.find({"call": {"$in": some}, "lastAt": {"$gte": at(first_at)}}):
+                if document["lastAt"] >= at(since[document["call"]]):
+                    found[document["call"]].append(_facts(document))
+            async for undivided in self._calls.find({"_id": {"$in": some}}):
+                found[undivided["_id"]].append(_facts(undivided))
+        return found
 
     async def calls_of(self, user_id: str, start_at: float) -> list[KnownCall]:
         """The sessions in which the provider saw this user and of which something was heard since then."""

@@ -101,7 +101,7 @@ def settings(data_dir: Path, backend_url: str, *, jwks_url: str | None = None, *
     return Root.model_validate({"presence": own, "internal": {"api_key": API_KEY}, "auth": auth})
 
 
-def token(*, seconds: float = 600, **claims: object) -> str:
+def token(*, seconds: float = 86_400, **claims: object) -> str:
     """A user's token that is valid for so long from now."""
     payload = {"sub": "ada", "exp": time.time() + seconds, **claims}
     return jwt.encode({"alg": "HS256"}, payload, OctKey.import_key(TOKEN_SECRET))

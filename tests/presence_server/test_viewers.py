@@ -184,7 +184,7 @@ async def test_a_socket_may_be_in_so_many_rooms(start, page):
 
 ISSUER_KEY = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
 PUBLIC_KEYS = {"keys": [ISSUER_KEY.as_dict(private=False)]}
-SIGNED = jwt.encode({"alg": "ES256", "kid": "k1"}, {"sub": "ada", "exp": time.time() + 600}, ISSUER_KEY)
+SIGNED = jwt.encode({"alg": "ES256", "kid": "k1"}, {"sub": "ada", "exp": time.time() + 86_400}, ISSUER_KEY)
 
 KEYS = st.sampled_from(["room", "auctionId", "x"])
 JSON = st.recursive(

@@ -125,7 +125,7 @@ async def test_what_a_crash_left_unapplied_is_applied(study, mongo, clock, event
     assert await inbox.keep(waiting(event, "ann", 1), clock())
     clock.at += 9 * 86_400
     await WebhookIntake(inbox, study.tracking, None, clock).apply_waiting()
-    assert (await study.reading.told("c9", 0.0)).users == {"ann"}
+    assert (await study.reading.told({"c9": 0.0}))["c9"].users == {"ann"}
     assert [webhook async for webhook in inbox.waiting()] == []
 
 
@@ -135,7 +135,7 @@ async def test_a_webhook_that_cannot_be_applied_holds_up_no_other(study, mongo, 
     assert await inbox.keep(Webhook("broken", "w0", "default:odd", b"[]"), clock())
     assert await inbox.keep(waiting(event, "ann", 1), clock() + 1)
     await WebhookIntake(inbox, study.tracking, None, clock).apply_waiting()
-    assert (await study.reading.told("c9", 0.0)).users == {"ann"}
+    assert (await study.reading.told({"c9": 0.0}))["c9"].users == {"ann"}
     assert [webhook.content_hash async for webhook in inbox.waiting()] == ["broken"]
 
 
@@ -208,7 +208,7 @@ async def test_everybody_in_a_call_is_asked_for(study, stream, clock):
     stream.knows("big", started=base, ended=base + 700, stays=stays)
     clock.at += 1_000
     await study.tracking.learn("big")
-    assert (await study.reading.told("big", 0.0)).users == {user for user, _, _ in stays}
+    assert (await study.reading.told({"big": 0.0}))["big"].users == {user for user, _, _ in stays}
     (row,) = await study.reading.of_user("u59", base, clock())
     assert (row.seconds, row.source) == (541, "provider")
 
@@ -291,7 +291,7 @@ async def test_what_was_kept_before_sessions_were_told_apart_is_read(study, mong
     await study.joined("c9", "ann", base + 200)
     rows = await study.reading.of_user("ann", base, base + 1_000)
     assert [(row.call_id, row.joined_at, row.seconds) for row in rows] == [("c9", base + 200, 0), ("c9", base, 60)]
-    assert (await study.reading.told("c9", 0.0)).users == {"ann"}
+    assert (await study.reading.told({"c9": 0.0}))["c9"].users == {"ann"}
 
 
 async def test_the_webhooks_of_a_lessons_beginning_are_all_applied(api, hook, event):
@@ -301,3 +301,14 @@ async def test_the_webhooks_of_a_lessons_beginning_are_all_applied(api, hook, ev
     async with asyncio.timeout(30):
         while len((await api.data("GET", "/api/study-sessions?callId=c9"))["sessions"]) < 30:
             await asyncio.sleep(0.05)
+
+
+async def test_many_calls_are_read_together_each_since_its_own_time(study, clock):
+    """As a list of sessions needs them: a hundred at once, and of each only what was heard since its time."""
+    base = clock()
+    for number in range(105):
+        await study.joined(f"c{number}", f"u{number}", base)
+    told = await study.reading.told({f"c{number}": base + 1.0 if number == 7 else base for number in range(105)})
+    assert {call_id: set(call.users) for call_id, call in told.items()} == {
+        f"c{number}": set() if number == 7 else {f"u{number}"} for number in range(105)
+    }
