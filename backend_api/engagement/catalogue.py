@@ -120,7 +120,9 @@ class Catalogue:
 
     async def playlists_of(self, owner: str, limit: int) -> list[Playlist]:
         """Without what is in them: of ten thousand tracks only the number is told."""
-        cursor = self._playlists.find({"ownerId": owner}, {"title": 1, "tracks": 1}).limit(limit)
+        # Those that were put before their number was kept have only the tracks themselves.
+        number = {"$ifNull": ["$tracks", {"$size": "$trackIds"}]}
+        cursor = self._playlists.find({"ownerId": owner}, {"title": 1, "tracks": number}).limit(limit)
         return [Playlist(d["_id"], d["title"], d["tracks"]) for d in await cursor.to_list(None)]
 
 

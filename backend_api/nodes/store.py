@@ -44,4 +44,4 @@ class NodeStore:
     async def forget(self) -> None:
         """Remove the leases of boots that have long been dead, unless their clock was wrong: reports are read by it."""
         long_ago = {"received_at": {"$lt": self._now() - FORGET_SECONDS}}
-        await self._nodes.delete_many(long_ago | {"skew_seconds": 0.0})
+        await self._nodes.delete_many(long_ago | {"skew_seconds": {"$in": [0.0, None]}})

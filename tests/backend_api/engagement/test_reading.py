@@ -135,6 +135,13 @@ async def test_playlists_are_not_read_to_say_how_long_they_are(house):
     assert [sorted(document) for document in await asked[0].to_list(None)] == [["_id", "title", "tracks"]]
 
 
+async def test_a_playlist_that_was_put_before_its_number_was_kept_is_counted(house):
+    """It has the tracks themselves."""
+    old = {"_id": "old", "ownerId": "a", "title": "Old", "trackIds": ["t1", "t2"]}
+    await house.mongo["playlists"].insert_one(old)
+    assert await house.catalogue.playlists_of("a", 10) == [("old", "Old", 2)]
+
+
 async def test_growth_compares_with_the_same_time_before(house, clock, event):
     """The hour between the two ranges is divided exactly; an empty period before gives none."""
     clock.at = NOW

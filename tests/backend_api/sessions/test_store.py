@@ -157,3 +157,18 @@ async def test_a_node_is_asked_for_its_open_intervals_after_a_silence(sessions, 
     assert await sessions.lease() is False
     clock.at += 61
     assert await sessions.lease() is True
+
+
+async def test_a_lease_is_forgotten_a_week_after_its_node_was_last_heard(sessions, clock):
+    """Also one that was kept before clocks were compared; not one whose clock was wrong: its reports are read by it."""
+    nodes, now = sessions.mongo["nodes"], clock()
+    await sessions.lease("right")
+    old = {"at": now, "complete_through": now, "received_at": now, "node": "old", "boot": 1}
+    await nodes.insert_one({"_id": "old|1", **old})
+    await nodes.insert_one({"_id": "wrong|1", **old, "node": "wrong", "skew_seconds": 3_600.0})
+    clock.at += 7 * 86_400
+    await sessions.nodes.forget()
+    assert await nodes.count_documents({}) == 3
+    clock.at += 1
+    await sessions.nodes.forget()
+    assert [document["node"] async for document in nodes.find({})] == ["wrong"]

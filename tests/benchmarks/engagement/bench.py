@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,8 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(width=160, highlight=False, soft_wrap=True, stderr=options.markdown)
     names = [name for name in SCENES if not options.only or name in options.only.split(",")]
+    # Stopped or not, the database that it started is to end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     about = _about("before")
     console.print(about)
     rows = asyncio.run(_run(console, names, QUICK if options.quick else FULL))
