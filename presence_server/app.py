@@ -161,7 +161,7 @@ async def _shut_down(
         async with asyncio.timeout(LAST_SENDS_SECONDS):
             await sessions.send()
             await history.courier.empty()
-    log.info("reports_left", reports=history.outbox.waiting)
+    log.info("reports_left", reports=history.outbox.waiting + sessions.outbox.waiting)
 
 
 def _sharing(own: PresenceSettings, folder: DataFolder, clock: Clock, counter: RoomCounter) -> PresenceBackend:

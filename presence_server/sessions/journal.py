@@ -6,6 +6,7 @@ before the outbox gets it: what the outbox knows to be closed is never taken for
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ class Journal:
         self._path = path
         self._open: dict[str, Record] = {}
         self._lines = 0
+        # One thread: what is written while the file is being replaced comes after it, whoever was cancelled meanwhile.
+        self._writer = ThreadPoolExecutor(1)
 
     async def write(self, now: float, reports: Sequence[IntervalReport] = ()) -> None:
         """Add reports and the time. A failure is logged: then a kill costs more than seconds, nothing else."""
@@ -42,14 +45,14 @@ class Journal:
                 self._open.pop(record["intervalId"], None)
             else:
                 self._open[record["intervalId"]] = record
-        lines = [*records, {"at": now}]
+        lines, in_thread = [*records, {"at": now}], asyncio.get_running_loop().run_in_executor
         try:
             if self._lines > _COMPACT_ABOVE + 4 * len(self._open):
-                await asyncio.to_thread(self._rewrite, [*self._open.values(), {"at": now}])
                 self._lines = len(self._open)
+                await in_thread(self._writer, self._rewrite, [*self._open.values(), {"at": now}])
             else:
-                await asyncio.to_thread(self._append, lines)
                 self._lines += len(lines)
+                await in_thread(self._writer, self._append, lines)
         except OSError as error:
             log.warning("journal_not_written", reason=str(error))
 

@@ -75,15 +75,15 @@ class SessionReports:
         return asyncio.shield(self._durable)
 
     async def run(self) -> None:
-        """File for ever, a group every 50 ms at most."""
+        """File for ever, a group every 50 ms at most. Cancelled, it leaves a filing that has begun to its end."""
         while True:
             await self._arrived.wait()
             await asyncio.sleep(GROUP_SECONDS)
-            if not await self.flush():
+            if not await asyncio.shield(self.flush()):
                 await asyncio.sleep(REFUSED_SECONDS)
 
     async def flush(self) -> bool:
-        """File what waits; False where the outbox refuses, and then it waits on."""
+        """File what waits, after what is being filed; False where the outbox refuses, and then it waits on."""
         async with self._filing:
             self._arrived.clear()
             batch, durable, since = self._waiting, self._durable, self._since

@@ -1,6 +1,7 @@
 """Reports of sessions: on the disk before the answer, nothing lost by a refusal or a kill, leases that are true."""
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 
 import orjson
@@ -11,6 +12,7 @@ from backend_api.contract.session_tokens import SessionClaims
 from backend_api.contract.sessions import MAX_BATCH_BYTES
 from presence_server.delivery.outbox import opened
 from presence_server.errors import OutboxRefused
+from presence_server.sessions import journal as journals
 from presence_server.sessions.intervals import Intervals
 from presence_server.sessions.journal import Journal
 from presence_server.sessions.reports import NODES_PATH, SessionReports, session_bodies
@@ -121,6 +123,54 @@ async def test_an_outbox_that_refuses_loses_nothing(live, monkeypatch):
         assert await node.reports.flush()
         await asyncio.wait_for(asyncio.gather(first, second), 30)
         assert [(name, reason) for name, reason, _ in await node.filed()] == [("s1", "disconnect")]
+
+
+async def test_an_end_of_the_program_loses_nothing_that_is_being_filed(live, monkeypatch):
+    """The background is cancelled with a report half-way to the outbox: the last flush comes after it."""
+    async with live() as node:
+        began, goes_on, add = asyncio.Event(), asyncio.Event(), node.outbox.add
+
+        async def held_up(path, bodies):
+            began.set()
+            await goes_on.wait()
+            await add(path, bodies)
+
+        monkeypatch.setattr(node.outbox, "add", held_up)
+        background = asyncio.create_task(node.reports.run())
+        node.open("s1")
+        await asyncio.wait_for(began.wait(), 30)
+        node.close("s1", "shutdown")
+        background.cancel()
+        await asyncio.wait([background])
+        last = asyncio.create_task(node.reports.flush())
+        goes_on.set()
+        assert await last
+        assert [(name, reason) for name, reason, _ in await node.filed()] == [("s1", None), ("s1", "shutdown")]
+
+
+async def test_a_line_written_while_the_journal_is_made_anew_comes_after_it(tmp_path, monkeypatch):
+    """Beats and filings share the file: none writes into the one that is being replaced."""
+    monkeypatch.setattr(journals, "_COMPACT_ABOVE", 0)
+    journal, intervals, appended = Journal(tmp_path / "intervals.log"), Intervals("n1", 1), threading.Event()
+    rewrite, append = journal._rewrite, journal._append
+
+    def slowly(records):
+        appended.wait(0.2)
+        rewrite(records)
+
+    def at_once(records):
+        append(records)
+        appended.set()
+
+    await journal.write(T)
+    monkeypatch.setattr(journal, "_rewrite", slowly)
+    monkeypatch.setattr(journal, "_append", at_once)
+    claims = SessionClaims("listening", "s1", T, "", ("c1", "", ""))
+    opened = intervals.open("s1", claims, "i-s1", {"channel_id": "c1"}, T)
+    await asyncio.gather(journal.write(T + 1), journal.write(T + 2, [opened]))
+    left = journal.left()
+    assert [report.interval_id for report in left.open] == ["i-s1"]
+    assert left.last_at == T + 2
 
 
 async def test_a_killed_node_files_what_was_open_at_its_last_beat(live):
