@@ -10,11 +10,20 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from backend_api.contract.wire import at as time_of
 from backend_api.engagement.events import FUTURE_SECONDS
 from backend_api.engagement.periods import HOUR_SECONDS, SLICE_SECONDS, SLICES, Calendar, Slice, Slot
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, EndOf, Ends, Figures, Raw, count
+from backend_api.engagement.rollups import (
+    END_EARLY_SECONDS,
+    END_LATE_SECONDS,
+    EndOf,
+    Ends,
+    Figures,
+    Raw,
+    count,
+    happened_at,
+    moment_of,
+)
 
 EVENTS_AT_ONCE = 5_000
 """About so many are read at once; a stretch with far more is read again by slices."""
@@ -31,7 +40,6 @@ NEAR_END_SECONDS = 900
 """Most plays have ended by then; the ends of the others are looked up one by one."""
 AHEAD_SECONDS = 3_600
 """How far ends are read ahead that will be needed later on anyway: of a running hour, all that have come."""
-SLICE = timedelta(seconds=SLICE_SECONDS)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -156,7 +164,7 @@ class Recounter:
         events: dict[Slot, list[Raw]] = {slot: [] for slot in self._slots(read)}
         only = next(iter(events)) if len(events) == 1 else None
         for event in read.events:
-            events[only or self._calendar.slot_of(event["timestamp"].timestamp())].append(event)
+            events[only or self._calendar.slot_of(happened_at(event))].append(event)
         return [part for slot, of in events.items() for part in self._parts(slot, of, read, end_of, by_slice)]
 
     def _parts(
@@ -167,9 +175,9 @@ class Recounter:
         if is_whole and not by_slice and len(events) < MANY:
             return [(Slice(slot, 0), count(events, end_of))]
         by_number: dict[int, list[Raw]] = defaultdict(list)
-        began = time_of(start_at)
+        began, slice_ = moment_of(start_at), timedelta(seconds=SLICE_SECONDS)
         for event in events:
-            by_number[(event["timestamp"] - began) // SLICE].append(event)
+            by_number[(event["timestamp"] - began) // slice_].append(event)
         first = int((max(start_at, read.start_at) - start_at) // SLICE_SECONDS)
         last = int((min(end_at, read.end_at) - start_at - 1) // SLICE_SECONDS)
         return [(Slice(slot, number), count(by_number[number], end_of)) for number in range(first, last + 1)]

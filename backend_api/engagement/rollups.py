@@ -7,17 +7,16 @@ completion in hundredths of a per cent. Averages are kept as sum and number, peo
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
-from backend_api.contract.wire import at as time_of
 from backend_api.engagement.events import completion_of, is_skipped
 from backend_api.uniques import HASH_SPACE, People
 
 Raw = Mapping[str, Any]
-"""A stored event (see `documents`)."""
+"""A stored event (see `documents`). Its time is UTC without saying so, or those of all it is counted with say so."""
 
 END_EARLY_SECONDS = 300
 END_LATE_SECONDS = 86_400
@@ -128,7 +127,7 @@ class Ends:
 
     def forget_before(self, at: float) -> None:
         """Those before a time are needed no longer."""
-        first = time_of(at)
+        first = moment_of(at)
         while self._added and self._added[0]["timestamp"] < first:
             for key in _keys_of(self._added.popleft()):
                 del self._ends[key][0]
@@ -145,6 +144,17 @@ class Ends:
     def _of(self, play: Raw, key: tuple[str | None, ...]) -> Raw | None:
         ends = self._ends.get(key)
         return None if ends is None else _nearest(ends, play["timestamp"])
+
+
+def happened_at(event: Raw) -> float:
+    """Unix seconds."""
+    moment: datetime = event["timestamp"]
+    return moment.replace(tzinfo=UTC).timestamp()
+
+
+def moment_of(at: float) -> datetime:
+    """Unix seconds as raw events are read with: UTC without saying so."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
 
 
 def count(events: Iterable[Raw], end_of: EndOf) -> Figures:
@@ -272,5 +282,5 @@ def _latest(number: int, events: Sequence[Raw]) -> list[Recent]:
 
 
 def _recent(event: Raw) -> Recent:
-    at_ms = round(event["timestamp"].timestamp() * 1_000)
+    at_ms = round(happened_at(event) * 1_000)
     return Recent(at_ms, event["_id"], event["trackId"], event["source"], event.get("country"))
