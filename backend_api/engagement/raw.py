@@ -25,8 +25,8 @@ READ_AT_ONCE = 1_000
 IDS_AT_ONCE = 1_000
 MANY_OF_ONE_ID = 2_000
 """Plays are told apart by their ids: whoever sends so many of one does something else."""
-PLAYS_PER_QUERY = 50
-"""Of keys of which many are there, fewer: what is found is held against each of them."""
+FEWEST_PER_QUERY, MOST_PER_QUERY = 50, 400
+"""Of keys of which many are there, few: what is found is held against each of them. Of others, more with each query."""
 _NAIVE: CodecOptions[Document] = CodecOptions(tz_aware=False)
 """What is counted has times without their zone, which is UTC: making it known takes as long as all other decoding."""
 
@@ -125,8 +125,11 @@ class RawEvents:
                 at = happened_at(play)
                 keys |= _keys(play["trackId"], play["playId"], at - END_EARLY_SECONDS, at + END_LATE_SECONDS)
         ends: list[Raw] = []
-        for some in chunks(keys, PLAYS_PER_QUERY):
-            ends += await self._counted[PLAYS].find({"type": "playEnd", "play": {"$in": some}}).to_list(None)
+        left, size = iter(keys), FEWEST_PER_QUERY
+        while some := [*islice(left, size)]:
+            found = await self._counted[PLAYS].find({"type": "playEnd", "play": {"$in": some}}).to_list(None)
+            ends += found
+            size = min(2 * size, MOST_PER_QUERY) if len(found) < size / 8 else FEWEST_PER_QUERY
         return ends
 
     async def likes_of(self, track: str, start_at: float, end_at: float) -> list[Document]:
