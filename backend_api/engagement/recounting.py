@@ -25,9 +25,9 @@ from backend_api.engagement.rollups import (
     moment_of,
 )
 
-EVENTS_AT_ONCE = 5_000
+EVENTS_AT_ONCE = 2_500
 """About so many are read at once; a stretch with far more is read again by slices."""
-TOO_MANY = 10_000
+TOO_MANY = 5_000
 GROWTH = 8
 """A quiet stretch is followed by one so many times as long."""
 FIRST_SECONDS = 6 * HOUR_SECONDS
