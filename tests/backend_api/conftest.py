@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from backend_api.db import Mongo
 
-START_SECONDS = 30
+START_SECONDS = 90
 EMBEDDED = "embedded"
 REAL = "MONGO_URL"
 SERVERS = [EMBEDDED, *([REAL] if REAL in os.environ else [])]
@@ -48,7 +48,7 @@ class Daemon:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def _answers(self) -> bool:
         with MongoClient(self.url, serverSelectionTimeoutMS=500) as client:

@@ -67,8 +67,7 @@ class Api:
                 await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-async def start_backend(clock, embedded_url):
+async def backends(clock, embedded_url):
     """Starts the program on a database of its own; sections of `[backend]` may be given."""
     database = f"test-{uuid4().hex[:12]}"
     async with AsyncExitStack() as steps:
@@ -88,3 +87,6 @@ async def start_backend(clock, embedded_url):
         yield start
     with MongoClient(embedded_url) as cleaner:
         cleaner.drop_database(database)
+
+
+start_backend = pytest.fixture(backends)

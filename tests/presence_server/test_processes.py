@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-import socketio
 
 from presence_server.delivery.outbox import opened
+from tests.clients import Client
 from tests.presence_server.helpers import API_KEY, TOKEN_SECRET, until
 from tests.presence_server.presence.servers import one_server
 
@@ -90,7 +90,7 @@ async def test_three_processes_share_one_port_and_a_signal_stops_them_all(start,
     assert {line["process"] for line in lines} == {1, 2, 3}
     [url] = {line["url"] for line in lines}
     pids = family.children()
-    clients = [socketio.AsyncClient(reconnection=False) for _ in range(30)]
+    clients = [Client(reconnection=False) for _ in range(30)]
     for client in clients:
         await client.connect(url, transports=["websocket"])
     joined = [await client.call("join", {"room": "auction:demo"}, timeout=30) for client in clients]

@@ -33,7 +33,7 @@ def _ready_url(process: subprocess.Popen[str]) -> str:
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     return process.returncode, errors.splitlines()
 
 

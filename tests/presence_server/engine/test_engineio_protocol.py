@@ -237,7 +237,7 @@ async def test_a_cancelled_poll_ends_the_session_at_once(run, http):
     writer.write(f"GET {run.target(f'EIO=4&transport=polling&sid={sid}')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     await asyncio.sleep(0.05)
     writer.close()
-    await run.log.seen("disconnect", seconds=10)
+    await run.log.seen("disconnect", seconds=30)
     assert len(run.engine.connections()) == 0
 
 
@@ -319,5 +319,5 @@ async def test_a_reset_ends_the_session_at_once(run):
     raw = await Raw.connect(run.port)
     await raw.joined()
     raw.reset()
-    await run.log.seen("disconnect", seconds=10)
+    await run.log.seen("disconnect", seconds=30)
     assert len(run.engine.connections()) == 0
