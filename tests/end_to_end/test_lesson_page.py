@@ -107,9 +107,10 @@ async def joined(programs, student, context):
 
 
 async def lesson_when(programs, student, true, seconds=60):
-    """The student's only lesson, once it is as wanted; the sweep brings it up to what the sockets know."""
+    """The student's only lesson, once it is as wanted when it is brought up to what the sockets know."""
     deadline = time.monotonic() + seconds
     while True:
+        await programs.tell("POST", "/api/cron/session-timeout", {})
         (lesson,) = (await programs.get(f"/api/admin/teacher-sessions?student={student}"))["sessions"]
         if true(lesson):
             return lesson

@@ -18,7 +18,8 @@ async def write(path: Path, first: int) -> None:
         number = first
         while True:
             await outbox.add("/internal/v1/snapshots", [b"%d" % number, b"%d again" % number])
-            print(number, flush=True)
+            sys.stdout.write(f"{number}\n")  # At once, whole: it may be the last word.
+            sys.stdout.flush()
             number += 1
 
 
