@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import aiohttp
@@ -67,6 +67,7 @@ class Api:
                 await asyncio.sleep(0.02)
 
 
+@asynccontextmanager
 async def backends(clock, embedded_url):
     """Starts the program on a database of its own; sections of `[backend]` may be given."""
     database = f"test-{uuid4().hex[:12]}"
@@ -89,4 +90,7 @@ async def backends(clock, embedded_url):
         cleaner.drop_database(database)
 
 
-start_backend = pytest.fixture(backends)
+@pytest.fixture
+async def start_backend(clock, embedded_url):
+    async with backends(clock, embedded_url) as start:
+        yield start

@@ -65,6 +65,16 @@ async def test_one_process_has_the_lease(mongo, clock):
     assert await first.acquire()
 
 
+async def test_whose_answer_was_lost_has_the_lease_all_the_same(mongo, clock):
+    """The database knows the holder by its name: to ask again is enough, and nobody else gets in between."""
+    lease, other = Lease(mongo, clock), Lease(mongo, clock)
+    assert await lease.acquire()
+    known = lease.term
+    assert not await other.acquire()
+    assert await lease.acquire()
+    assert lease.term > known
+
+
 async def test_a_job_that_fails_is_counted_and_runs_again_and_disturbs_no_other(open_mongo, clock, quick):
     """The loop outlives whatever a round raises."""
     counts = {}

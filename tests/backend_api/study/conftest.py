@@ -13,8 +13,16 @@ from tests.backend_api.study.provider import KEY, SECRET, backend_of_a_provider,
 
 __all__ = ["start_backend"]
 
-stream = pytest.fixture(streams)
-api = pytest.fixture(backend_of_a_provider)
+
+@pytest.fixture
+async def stream():
+    async with streams() as double:
+        yield double
+
+
+@pytest.fixture
+async def api(start_backend, stream):
+    return await backend_of_a_provider(start_backend, stream)
 
 
 @pytest.fixture

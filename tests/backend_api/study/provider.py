@@ -1,5 +1,7 @@
 """A double of Stream's API and a backend that asks it. As plain functions, for fixtures of either loop."""
 
+from contextlib import asynccontextmanager
+
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from joserfc import jwt
@@ -78,6 +80,7 @@ def stamp(seconds):
     return None if seconds is None else rfc3339(at(seconds))
 
 
+@asynccontextmanager
 async def streams():
     """The double, served."""
     double = Stream()

@@ -7,8 +7,16 @@ from tests.backend_api.tutoring.school import MEETING, school, telegrams
 
 __all__ = ["start_backend"]
 
-telegram = pytest.fixture(telegrams)
-api = pytest.fixture(school)
+
+@pytest.fixture
+async def telegram():
+    async with telegrams() as double:
+        yield double
+
+
+@pytest.fixture
+async def api(start_backend, telegram):
+    return await school(start_backend, telegram)
 
 
 @pytest.fixture

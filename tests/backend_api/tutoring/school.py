@@ -1,6 +1,7 @@
 """A backend with people who teach and learn; a double of Telegram. As plain functions, for fixtures of either loop."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -26,6 +27,7 @@ class Telegram:
         return await in_pieces(request, {"ok": True, "result": {"message_id": len(self.messages)}})
 
 
+@asynccontextmanager
 async def telegrams():
     """The double, served."""
     double = Telegram()

@@ -6,6 +6,19 @@ from tests.backend_api.study.provider import backend_of_a_provider, streams
 
 __all__ = ["browser", "context"]
 
-start_backend = in_its_loop(backends)
-stream = in_its_loop(streams)
-api = in_its_loop(backend_of_a_provider)
+
+@in_its_loop
+async def start_backend(clock, embedded_url):
+    async with backends(clock, embedded_url) as start:
+        yield start
+
+
+@in_its_loop
+async def stream():
+    async with streams() as double:
+        yield double
+
+
+@in_its_loop
+async def api(start_backend, stream):
+    return await backend_of_a_provider(start_backend, stream)

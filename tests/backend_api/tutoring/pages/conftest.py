@@ -6,6 +6,19 @@ from tests.backend_api.tutoring.school import school, telegrams
 
 __all__ = ["browser", "context"]
 
-start_backend = in_its_loop(backends)
-telegram = in_its_loop(telegrams)
-api = in_its_loop(school)
+
+@in_its_loop
+async def start_backend(clock, embedded_url):
+    async with backends(clock, embedded_url) as start:
+        yield start
+
+
+@in_its_loop
+async def telegram():
+    async with telegrams() as double:
+        yield double
+
+
+@in_its_loop
+async def api(start_backend, telegram):
+    return await school(start_backend, telegram)
