@@ -119,6 +119,7 @@ def _maker(settings: Root, identify: Identify, metrics: Metrics, features: Seque
             trusted_proxies=settings.backend.trusted_proxies,
             connect_to=[origin_of(presence)],
             unavailable=(PyMongoError,),
+            nowhere=next((feature.nowhere for feature in features if feature.nowhere), None),
         )
 
     return make

@@ -5,10 +5,12 @@ A new feature is one function here and one line in FEATURES.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from backend_api.config import Root
@@ -48,6 +50,7 @@ from backend_api.listening.station import Station
 from backend_api.nodes.routes import table as nodes_table
 from backend_api.nodes.store import NodeStore
 from backend_api.pages.render import Pages
+from backend_api.pages.routes import nowhere
 from backend_api.pages.routes import table as pages_table
 from backend_api.places import Places
 from backend_api.service.origins import origin_of
@@ -89,12 +92,13 @@ class Parts:
 
 
 class Feature(NamedTuple):
-    """What a feature brings. `services` are what its handlers ask for by type."""
+    """What a feature brings. `services` are what its handlers ask for by type, `nowhere` as `build_app` takes it."""
 
     table: RouteTable
     services: Sequence[object] = ()
     jobs: Sequence[Job] = ()
     indexes: Sequence[Index] = ()
+    nowhere: Callable[[web.Request], web.Response] | None = None
 
 
 def viewers(parts: Parts) -> Feature:
@@ -162,7 +166,7 @@ def pages(parts: Parts) -> Feature:
         presence_path=presence.socket.path,
         backend_url=backend.public_url,
     )
-    return Feature(pages_table, [shown])
+    return Feature(pages_table, [shown], nowhere=partial(nowhere, shown))
 
 
 def _session_store(parts: Parts) -> SessionStore:

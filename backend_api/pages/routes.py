@@ -110,6 +110,12 @@ async def static(*, path: StaticPath) -> web.FileResponse:
     return static_file(path.name)
 
 
+def nowhere(pages: Pages, request: web.Request) -> web.Response:
+    """What a browser gets for an address that no page has."""
+    detail = "No page has this address."
+    return pages.answer(request, "problem.html", {"title": "There is nothing here", "detail": detail}, status=404)
+
+
 def _room_page(request: web.Request, pages: Pages, template: str, room: str) -> web.Response:
     if is_room(room):
         return pages.answer(request, template, {"room": room, "ranges": TIME_RANGES})

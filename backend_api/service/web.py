@@ -43,13 +43,16 @@ def build_app(
     trusted_proxies: Networks = (),
     connect_to: Sequence[str] = (),
     unavailable: tuple[type[Exception], ...] = (),
+    nowhere: Callable[[web.Request], web.Response] | None = None,
 ) -> web.Application:
     """The application that serves `tables`; serve it with RUNNER_OPTIONS.
 
     `services` are what handlers ask for by type, `connect_to` the origins that pages may call besides their own.
-    `unavailable` are the exceptions which mean that something this depends on is away (503).
+    `unavailable` are the exceptions which mean that something this depends on is away (503). `nowhere` answers
+    a browser that looks for a page where there is nothing.
     """
-    app = web.Application(middlewares=[_observing(metrics), _explaining(unavailable), _guarding(allowed_origins)])
+    around_all = [_observing(metrics), _explaining(unavailable, nowhere), _guarding(allowed_origins)]
+    app = web.Application(middlewares=around_all)
     app.on_response_prepare.append(_headers(allowed_origins, content_policy(connect_to)))
     around = Surroundings(identify, now, services, trusted_proxies)
     for route in (route for table in tables for route in table.routes):
@@ -109,11 +112,16 @@ def _observing(metrics: Metrics) -> Middleware:
     return observe
 
 
-def _explaining(unavailable: tuple[type[Exception], ...]) -> Middleware:
+def _explaining(
+    unavailable: tuple[type[Exception], ...], nowhere: Callable[[web.Request], web.Response] | None
+) -> Middleware:
     @web.middleware
     async def explain(request: web.Request, handler: Serve) -> web.StreamResponse:
         try:
             return await handler(request)
+        except web.HTTPNotFound as error:
+            wants_page = "text/html" in request.headers.get("Accept", "")
+            return nowhere(request) if nowhere and wants_page else _framework_problem(request, error)
         except web.HTTPException as error:
             if error.status < 400:
                 raise

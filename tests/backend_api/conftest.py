@@ -47,8 +47,13 @@ class Daemon:
         self._wait_for(self._answers)
 
     def stop(self) -> None:
+        """Asked to end, and made to where it has too much to put away."""
         self.process.terminate()
-        self.process.wait(60)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def _answers(self) -> bool:
         with MongoClient(self.url, serverSelectionTimeoutMS=500) as client:

@@ -106,6 +106,22 @@ test('without a socket in five seconds HTTP starts, beats, and hands over to the
   assert.deepEqual([handle.session.sessionId, handle.session.via], ['h1', 'socket']);
 });
 
+test('a session that HTTP began too late is ended at once', async () => {
+  for (const overtaken of [() => socket.hears('session', SOCKET_SESSION), (handle) => endListeningSession(handle)]) {
+    let answerNow;
+    answers = [new Promise((done) => { answerNow = done; })];
+    beacons = [];
+    const handle = startListeningSession({ io, url: 'p', backendUrl: 'b', channelId: 'c1' });
+    mock.timers.tick(5_000);
+    await settled();
+    overtaken(handle);
+    answerNow(answer(201, HTTP_SESSION));
+    await settled();
+    assert.deepEqual(await Promise.all(beacons.map(async ([url, blob]) => [url, JSON.parse(await blob.text())])), [['b/listening-sessions/h1/end', { sessionToken: 'token-h1' }]]);
+    endListeningSession(handle);
+  }
+});
+
 test('a session that ended meanwhile is followed by a new one', async () => {
   const began = [];
   startListeningSession({ backendUrl: 'b', channelId: 'c1', onSession: ({ sessionId }) => began.push(sessionId) });

@@ -159,16 +159,21 @@ async def test_hiding_the_page_hands_over_at_once(visit, services, artist):
     await until(lambda: counters(services, track)[0] == 1)
 
 
-async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, artist):
-    """Track, artist, range, metric; names are text."""
+async def listen(services, artist, times):
+    """So many plays of half the track, the first track's turn first, counted and rolled up."""
     now = round(time.time() * 1_000)
     plays = [
         {"type": "play", "trackId": f"{artist}-{1 + number % 2}", "sessionId": f"s{number}", "timestamp": now - number,
          "source": "search", "duration": 50, "trackDuration": 100, "eventId": f"{artist}-{number}"}
-        for number in range(3)
+        for number in range(times)
     ]  # fmt: skip
     services.call("POST", "/api/stats/events", plays)
     await until(lambda: is_rolled_up(services))
+
+
+async def test_an_admin_chooses_whose_figures_and_which_curve(visit, services, artist):
+    """Track, artist, range, metric; names are text."""
+    await listen(services, artist, 3)
     page = await visit("/admin/stats", token=services.token("admin"))
     await expect(page.locator(f'#whose option[value="artistId={artist}"]')).to_have_text(f"Ada {HOSTILE}")
     await page.select_option("#whose", f"artistId={artist}")
@@ -203,6 +208,7 @@ async def test_the_pages_ask_for_the_right_token(visit, services, artist):
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 async def test_days_and_months_are_named_in_the_zone_they_were_counted_in(visit, services, artist, zone):
     """Wherever the reader is: the last day of the curve is the server's today, the last month its month."""
+    await listen(services, artist, 1)
     token = services.token("artist", artistId=artist)
     page = await visit("/artist/dashboard?range=7d", token=token, zone=zone)
     await expect(page.locator('[data-show="curve"]')).to_have_text("Plays, last 7d")
@@ -240,6 +246,14 @@ async def test_an_admin_who_names_no_artist_is_led_to_where_one_is_chosen(visit,
     await expect(page.get_by_text("No artist has such an id")).to_be_visible()
     page = await visit("/artist/dashboard?artistId=somebody", token=services.token("artist", artistId=artist))
     await expect(page.get_by_text("It is valid, but not for this dashboard.")).to_be_visible()
+
+
+async def test_a_time_without_plays_has_words_instead_of_a_line(visit, services, artist):
+    """The tiles say nought beside them."""
+    page = await visit("/artist/dashboard", token=services.token("artist", artistId=artist))
+    await expect(page.get_by_text("Nothing in this time")).to_be_visible()
+    await expect(page.locator("[data-chart]")).to_be_hidden()
+    await expect(page.locator('[data-show="plays"]')).to_have_text("0")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,12 +1,13 @@
 """What the page routes answer, without a browser and without a database."""
 
 import re
+from functools import partial
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from backend_api.pages.render import Pages
-from backend_api.pages.routes import table
+from backend_api.pages.routes import nowhere, table
 from backend_api.service.identity import Identify
 from backend_api.service.jwks import KeySource
 from backend_api.service.metrics import Metrics
@@ -30,7 +31,14 @@ async def client():
     auth = AuthSettings(secret="t0kNw5RjX9bVq2Zs8CyUhEa7LmPdKf3G")
     async with KeySource(auth) as keys:
         identify = Identify(InternalSettings(api_key="k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe"), auth, keys)
-        app = build_app([table], identify=identify, metrics=Metrics(), services=[pages], connect_to=[PRESENCE])
+        app = build_app(
+            [table],
+            identify=identify,
+            metrics=Metrics(),
+            services=[pages],
+            connect_to=[PRESENCE],
+            nowhere=partial(nowhere, pages),
+        )
         server = TestServer(app)
         await server.start_server(**RUNNER_OPTIONS)
         async with TestClient(server) as talking:
@@ -70,6 +78,16 @@ async def test_what_is_no_room_gets_a_page_that_says_so(client, path, room):
     assert answer.status == 404
     assert "There is no such room" in text
     assert 'href="/"' in text
+
+
+async def test_a_browser_at_no_page_gets_one_and_a_program_gets_a_problem(client):
+    """404 both: by what is asked for."""
+    seen = await client.get("/nothing/here", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (seen.status, seen.content_type) == (404, "text/html")
+    text = await seen.text()
+    assert "There is nothing here" in text and 'href="/"' in text
+    told = await client.get("/nothing/here")
+    assert (told.status, told.content_type) == (404, "application/problem+json")
 
 
 async def test_what_comes_from_the_address_is_escaped(client):

@@ -74,7 +74,7 @@ async def test_an_expired_token_ends_the_connection(start):
     raw = await _opened(presence)
     raw.send("40" + json.dumps({"token": token(seconds=4)}))
     await raw.receive()
-    assert [await raw.receive(30), await raw.receive()] == ["41", ("close", 1008)]
+    assert [await raw.receive(), await raw.receive()] == ["41", ("close", 1008)]
     await until(lambda: presence.counter.connections == 0)
     raw.reset()
 

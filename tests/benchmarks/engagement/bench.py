@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench_events", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fiftieth of the events, at most two minutes")
     parser.add_argument("--only", help=f"names of the scenes to run, with commas: {', '.join(SCENES)}")
+    parser.add_argument("--seconds", type=float, help="the most that all may take, on a slow machine more than usual")
     parser.add_argument("--markdown", action="store_true", help="the table in Markdown on stdout, all else on stderr")
     options = parser.parse_args()
     console = Console(width=160, highlight=False, soft_wrap=True, stderr=options.markdown)
@@ -38,7 +39,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     about = _about("before")
     console.print(about)
-    rows = asyncio.run(_run(console, names, QUICK if options.quick else FULL))
+    scale = QUICK if options.quick else FULL
+    rows = asyncio.run(_run(console, names, scale._replace(seconds=options.seconds or scale.seconds)))
     if options.markdown:
         print(f"`scripts/bench_events{' --quick' if options.quick else ''}`, {about}.\n\n{markdown(rows)}")
     console.print(_about("at the end"))
@@ -78,10 +80,11 @@ async def _play(scene: Scene, scale: Scale, reads: Reads, rows: list[Row], progr
         finally:
             await mongo.close()
             await beside.close()
-            with MongoClient(url) as cleaner:
-                cleaner.drop_database(name)
             if daemon:
                 daemon.stop()
+            else:
+                with MongoClient(url) as cleaner:
+                    cleaner.drop_database(name)
 
 
 def _about(when: str) -> str:

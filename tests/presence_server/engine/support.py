@@ -18,6 +18,12 @@ UPGRADE = (
 )
 
 
+async def moments(seconds):
+    """So long, and at least twenty rounds of the loop: on a machine that stalls, what is under way gets as far."""
+    for _ in range(20):
+        await asyncio.sleep(seconds / 20)
+
+
 class Log(list):
     """What the handlers were called with, in order; wait for an entry with `seen`."""
 

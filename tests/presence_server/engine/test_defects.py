@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 import pytest
 
-from tests.presence_server.engine.support import Raw, ours, plain
+from tests.presence_server.engine.support import Raw, moments, ours, plain
 
 DEFECTS = []
 
@@ -82,7 +82,7 @@ def defect_body(name):
 async def an_event_named_disconnect_runs_the_disconnect_handler(run, caplog):
     raw, sid = await joined(run)
     raw.send('42["disconnect","forged"]')
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     return ("disconnect", sid, "forged") in run.log
 
 
@@ -90,7 +90,7 @@ async def an_event_named_disconnect_runs_the_disconnect_handler(run, caplog):
 async def an_event_named_connect_runs_the_connect_handler(run, caplog):
     raw, sid = await joined(run)
     raw.send('42["connect",{"REMOTE_ADDR":"forged"},"auth"]')
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     return ("connect", sid, "auth") in run.log
 
 
@@ -98,7 +98,7 @@ async def an_event_named_connect_runs_the_connect_handler(run, caplog):
 async def a_json_true_is_taken_for_a_disconnect(run, caplog):
     raw, sid = await joined(run)
     raw.send("4true")
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     return ("disconnect", sid, "client disconnect") in run.log
 
 
@@ -118,7 +118,7 @@ async def one_who_left_while_joining_is_counted_for_ever(run, caplog):
     raw.send('42["join"]')
     await run.log.seen("joining")
     raw.reset()
-    await asyncio.sleep(0.3)
+    await moments(0.3)
     return bool(counted)
 
 
@@ -144,9 +144,9 @@ async def a_dropped_poll_is_not_noticed(run, caplog):
         sid, _ = await http_session(http, run)
         _, writer = await asyncio.open_connection("127.0.0.1", run.port)
         writer.write(f"GET {run.target(f'EIO=4&transport=polling&sid={sid}')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        await asyncio.sleep(0.05)
+        await moments(0.05)
         writer.close()
-        await asyncio.sleep(0.4)
+        await moments(0.4)
         return not run.log.of("disconnect")
 
 
@@ -158,9 +158,9 @@ async def a_body_in_segments_is_truncated(run, caplog):
         body = b'42["echo","' + b"x" * 3000 + b'"]'
         head = defect_body(run.target(f"EIO=4&transport=polling&sid={sid}"))
         writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body[:1000])
-        await asyncio.sleep(0.05)
+        await moments(0.05)
         writer.write(body[1000:])
-        await asyncio.sleep(0.1)
+        await moments(0.1)
         writer.close()
         return not run.log.of("echo")
 
@@ -195,7 +195,7 @@ async def an_illegal_post_leaves_tasks_behind(run, caplog):
             with contextlib.suppress(aiohttp.ClientError):
                 async with http.post(run.polling(sid), data="x") as answer:
                     await answer.read()
-        await asyncio.sleep(0.2)
+        await moments(0.2)
         return len(asyncio.all_tasks()) - before >= 5
 
 
@@ -207,7 +207,7 @@ async def a_stalled_upgrade_leaves_the_session_deaf(run, caplog):
     async with aiohttp.ClientSession() as http:
         sid, _ = await http_session(http, run)
         await Raw.connect(run.port, f"EIO=4&transport=websocket&sid={sid}")
-        await asyncio.sleep(0.4)
+        await moments(0.4)
         poll = asyncio.create_task(http.get(run.polling(sid)))
         done, _ = await asyncio.wait([poll], timeout=0.2)
         poll.cancel()
@@ -220,7 +220,7 @@ async def a_closed_upgrade_leaves_the_session_spinning(run, caplog):
         sid, _ = await http_session(http, run)
         raw = await Raw.connect(run.port, f"EIO=4&transport=websocket&sid={sid}")
         raw.frame(8, b"")
-        await asyncio.sleep(0.2)
+        await moments(0.2)
         polls = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
@@ -248,7 +248,7 @@ async def a_bad_placeholder_wedges_the_connection(run, caplog):
     raw, _ = await joined(run)
     raw.send('451-["echo",{"_placeholder":true,"num":7}]')
     raw.send(b"x")
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     raw.send('421["echo"]')
     with contextlib.suppress(TimeoutError):
         return await raw.receive(run.patience_seconds) not in ("431[]", ("close", 1008), None)
@@ -261,7 +261,7 @@ async def attachments_are_buffered_without_bound(run, caplog):
     raw.send('4599-["echo"]')
     for _ in range(50):
         raw.send(b"x" * 900)
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     packets = [packet for packet in run.server._binary_packet.values() if len(packet.attachments) == 50]
     return bool(packets)
 
@@ -277,7 +277,7 @@ async def nan_is_passed_on_as_invalid_json(run, caplog):
 async def nan_is_taken_from_clients(run, caplog):
     raw, _ = await joined(run)
     raw.send('42["echo",NaN]')
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     return bool(run.log.of("echo"))
 
 
@@ -303,7 +303,7 @@ async def deep_json_raises_recursion_error_in_emit(run, caplog):
 async def a_bad_packet_leaves_a_traceback_and_an_open_connection(run, caplog):
     raw, _ = await joined(run)
     raw.send("42{bad")
-    await asyncio.sleep(0.1)
+    await moments(0.1)
     tracebacks = [record for record in caplog.records if record.exc_info]
     return bool(tracebacks) and await open_still(run, raw)
 
@@ -344,7 +344,7 @@ async def a_jump_of_the_wall_clock_drops_everybody(run, caplog):
     time.time = lambda: true_time() + 3600
     try:
         await run.server.emit("any")
-        await asyncio.sleep(0.1)
+        await moments(0.1)
         return bool(run.log.of("disconnect"))
     finally:
         time.time = true_time
@@ -355,7 +355,7 @@ async def after_a_ping_timeout_the_descriptor_stays(run, caplog):
     keeps, _ = await joined(run)
     before = descriptors()
     await run.log.seen("disconnect")
-    await asyncio.sleep(0.3)
+    await moments(0.3)
     gone = descriptors() < before
     keeps.reset()
     return not gone
@@ -367,7 +367,7 @@ async def a_slow_reader_makes_the_server_grow_without_bound(run, caplog):
     raw.writer.transport.pause_reading()
     for _ in range(300):
         await run.server.emit("big", "x" * 60_000, to=sid)
-    await asyncio.sleep(0.4)
+    await moments(0.4)
     return run.server.manager.is_connected(sid, "/") and bool(run.server.eio.sockets)
 
 
@@ -388,5 +388,5 @@ async def a_disconnect_looks_at_every_room_there_is(run, caplog):
     rooms["/"] = Watched(rooms["/"])
     raw.reset()
     await run.log.seen("disconnect", sid)
-    await asyncio.sleep(0.05)
+    await moments(0.05)
     return bool(looked)

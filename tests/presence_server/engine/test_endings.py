@@ -5,7 +5,7 @@ import contextvars
 
 import pytest
 
-from tests.presence_server.engine.support import Raw, ours
+from tests.presence_server.engine.support import Raw, moments, ours
 
 marked = contextvars.ContextVar("marked", default="")
 
@@ -119,7 +119,7 @@ async def test_a_connection_lost_while_its_connect_handler_waits_hears_connect_a
     await started.wait()
     raw.reset()
     await run.log.seen("disconnect")
-    await asyncio.sleep(0.05)
+    await moments(0.05)
     assert [e[0] for e in run.log] == ["connect", "disconnect"] and run.log[0][1] == run.log[1][1]
     assert run.server.manager.get_namespaces() == []
 
@@ -222,7 +222,7 @@ async def test_a_server_side_disconnect_runs_once(run):
     assert await raw.receive() == "41"
     await run.log.seen("disconnect", sid)
     raw.reset()
-    await asyncio.sleep(0.05)
+    await moments(0.05)
     assert run.log.of("disconnect") == [("disconnect", sid, "server disconnect")]
 
 

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
-from tests.presence_server.engine.support import UPGRADE, Raw, ours
+from tests.presence_server.engine.support import UPGRADE, Raw, moments, ours
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -57,7 +57,7 @@ async def test_several_are_let_in_by_one_turn_of_the_loop(run):
 async def test_a_port_that_is_closed_lets_nobody_in(run):
     """However many listen on it."""
     run.engine.stop_listening()
-    await asyncio.sleep(0.01)
+    await moments(0.01)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", run.port)
 
@@ -95,7 +95,7 @@ async def test_an_upgrade_on_a_connection_that_carried_requests_is_taken_over(ru
     assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in await reader.readuntil(b"\r\n\r\n")
     await raw.opened()
     assert (await raw.receive()).startswith("40{") and await raw.receive() == "431[12]"
-    await asyncio.sleep(0.01)
+    await moments(0.01)
     assert run.engine._runner.server.connections == [], "aiohttp has let go of the connection"
     raw.send('422["echo",2]')
     assert await raw.receive() == "432[2]"

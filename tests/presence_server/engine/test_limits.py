@@ -114,7 +114,7 @@ async def test_a_process_that_is_always_late_still_drops_the_silent(run):
 
 
 async def test_half_open_peers_are_gone():
-    """Peers that went away without a word: all gone, by the real clock."""
+    """Peers that went away without a word are all gone, by the clock that runs; how soon is shown with moved time."""
     async with ours(ping_interval_seconds=0.2, ping_timeout_seconds=0.2) as run:
         silent = [await joined(run) for _ in range(50)]
         async with asyncio.timeout(30):

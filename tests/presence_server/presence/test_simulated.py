@@ -254,23 +254,31 @@ def test_who_cannot_hear_a_room_says_that_it_counts_alone():
     in_virtual_time(story())
 
 
+MANY_ROOMS = [f"auction:{number}" for number in range(1_600)]
+
+
+async def with_many_rooms():
+    """A world of two nodes, both of them with somebody in each of many rooms; and the two."""
+    world = World(2, 1)
+    await asyncio.sleep(WARM_UP)
+    first, second = world.nodes.values()
+    for room in MANY_ROOMS:
+        first.join(room, "g:1")
+        second.join(room, "g:2")
+    await asyncio.sleep(RECOVERY)
+    return world, first, second
+
+
 def test_everything_is_said_anew_as_fast_as_redis_takes_it():
     """Waiting for its answers is no work that one would have to rest from."""
-    rooms = [f"auction:{number}" for number in range(1_600)]
 
     async def story() -> None:
-        world = World(2, 1)
-        await asyncio.sleep(WARM_UP)
-        slow, other = world.nodes.values()
-        for room in rooms:
-            slow.join(room, "g:1")
-            other.join(room, "g:2")
-        await asyncio.sleep(RECOVERY)
+        world, slow, _ = await with_many_rooms()
         slow.link.slowness_seconds = 0.4  # For each two hundred rooms.
         world.redis.flush()
         slow.link.cut()
         await asyncio.sleep(RECOVERY)
-        world.check(rooms)
+        world.check(MANY_ROOMS)
         world.end()
 
     in_virtual_time(story())
@@ -278,24 +286,17 @@ def test_everything_is_said_anew_as_fast_as_redis_takes_it():
 
 def test_a_node_that_says_everything_anew_for_long_is_believed_meanwhile():
     """What its earlier incarnation said counts until it was said again, however long that takes."""
-    rooms = [f"auction:{number}" for number in range(1_600)]
 
     async def story() -> None:
-        world = World(2, 1)
-        await asyncio.sleep(WARM_UP)
-        slow, other = world.nodes.values()
-        for room in rooms:
-            slow.join(room, "g:1")
-            other.join(room, "g:2")
-        await asyncio.sleep(RECOVERY)
+        world, slow, other = await with_many_rooms()
         slow.link.slowness_seconds = 3.0  # For each two hundred rooms.
         slow.link.cut()
         for _ in range(28):
             await asyncio.sleep(1)
-            assert {other.figures(room) for room in rooms} == {(2, 2)}
+            assert {other.figures(room) for room in MANY_ROOMS} == {(2, 2)}
         slow.link.slowness_seconds = 0.0
         await asyncio.sleep(RECOVERY)
-        world.check(rooms)
+        world.check(MANY_ROOMS)
         assert len(world.redis.nodes) == 2
         world.end()
 

@@ -117,9 +117,16 @@ export function startListeningSession({
     const response = known === null
       ? await call('/listening-sessions', 'POST', what)
       : await call(`/listening-sessions/${known.sessionId}`, 'PATCH', { sessionToken: known.sessionToken });
-    if (isOver || via !== 'http') return;
+    if (isOver || via !== 'http') return known === null ? abandon(response) : undefined;
     const wait = await settle(response, known);
     if (wait !== null) timers.beat = setTimeout(beat, wait);
+  }
+
+  /** A session that HTTP began while the socket took over, or the listener stopped, is nobody's. */
+  async function abandon(response) {
+    if (!response?.ok) return;
+    const { data } = await response.json();
+    beacon({}, { sessionId: data.id, sessionToken: data.sessionToken });
   }
 
   /** What an answer means; milliseconds until the next beat, or null where there will be none. */
@@ -181,9 +188,9 @@ export function startListeningSession({
     keepSession(storageKey, { id: current.sessionId, token: sessionToken, at: aliveAt });
   }
 
-  function beacon(claim) {
-    const body = JSON.stringify({ ...claim, sessionToken });
-    const target = `${backendUrl}/listening-sessions/${current.sessionId}/end`;
+  function beacon(claim, session = { sessionId: current.sessionId, sessionToken }) {
+    const body = JSON.stringify({ ...claim, sessionToken: session.sessionToken });
+    const target = `${backendUrl}/listening-sessions/${session.sessionId}/end`;
     globalThis.navigator?.sendBeacon?.(target, new Blob([body], { type: 'text/plain' }));
   }
 

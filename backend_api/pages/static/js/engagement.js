@@ -150,6 +150,9 @@ export function curve(host) {
       zone = timezone;
       const last = points.at(-1).at;
       const total = points.reduce((sum, { value }) => sum + value, 0);
+      host.hidden = total === 0;
+      find('[data-none="curve"]').hidden = total > 0;
+      if (total === 0) return;
       host.setAttribute('aria-label', `${name}: ${formatCount(total)} in all. Left and right arrow keys read the points.`);
       chart.draw([points.map(({ at }) => at), points.map(({ value }) => value)], { from: points[0].at, to: points.length > 1 ? last : last + HOUR });
     },

@@ -53,6 +53,15 @@ def short_stay(number, start):
     }  # fmt: skip
 
 
+async def test_a_learner_without_calls_gets_words_instead_of_bars(api, context):
+    """Of the hours and of the calls."""
+    page = await context.new_page()
+    await page.goto(f"{api.url}/study/ann#token={api.token(**ANN)}")
+    await expect(page.get_by_text("No hours in the last 30 days")).to_be_visible()
+    await expect(page.get_by_text("No calls in the last 30 days.")).to_be_visible()
+    await expect(page.locator("[data-days]")).to_be_hidden()
+
+
 async def test_somebody_elses_page_stays_closed(api, context):
     """It asks for a token that opens it."""
     page = await context.new_page()

@@ -64,10 +64,15 @@ function showRooms(names, counts, otherwise) {
   };
   find('[data-rows]').replaceChildren(...names.map((room) => make(
     'tr', {},
-    make('th', { scope: 'row' }, room), figure(room, 'viewerCount'), figure(room, 'uniqueViewers'),
+    make('th', { scope: 'row' }, ...breakable(room)), figure(room, 'viewerCount'), figure(room, 'uniqueViewers'),
     make('td', {}, make('a', { href: `/live/${room}`, 'aria-label': `${room} live` }, 'Live'), ' · ',
       make('a', { href: `/viewers/${room}`, 'aria-label': `${room} history` }, 'History')),
   )));
+}
+
+// On a phone a name breaks where its parts do.
+function breakable(room) {
+  return room.split(/(?<=[:-])/).flatMap((part) => [part, make('wbr')]);
 }
 
 function openRoom(event) {

@@ -42,7 +42,10 @@ async function load(signal) {
   find('[data-more-button]').hidden = limit >= MOST;
   show('shown', `The newest ${formatCount(sessions.length)} of the last ${DAYS} days.`);
   fillRows(find('[data-rows]'), sessions, row);
-  requestAnimationFrame(() => bars.draw(all));
+  const isEmpty = sum(DAYS) === 0;
+  find('[data-days]').hidden = isEmpty;
+  find('[data-none="days"]').hidden = !isEmpty;
+  if (!isEmpty) requestAnimationFrame(() => bars.draw(all));
 }
 
 function row(session) {
