@@ -131,14 +131,15 @@ async def test_a_long_round_is_cut_off_at_shutdown(open_mongo, clock, quick):
         await asyncio.Event().wait()
 
     async with running(open_mongo(), clock, Job("endless", 1, endless)):
-        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.wait_for(started.wait(), 30)
 
 
 async def test_a_cancellation_that_is_swallowed_once_does_not_keep_a_job_alive(open_mongo, clock, quick):
     """What the driver may do before Python 3.12 does not hold up a shutdown."""
-    swallowed = asyncio.Event()
+    started, swallowed = asyncio.Event(), asyncio.Event()
 
     async def stubborn():
+        started.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -146,7 +147,7 @@ async def test_a_cancellation_that_is_swallowed_once_does_not_keep_a_job_alive(o
         await asyncio.Event().wait()
 
     async with running(open_mongo(), clock, Job("stubborn", 1, stubborn)):
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(started.wait(), 30)
     assert swallowed.is_set()
 
 
