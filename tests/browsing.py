@@ -12,6 +12,10 @@ OPTIONS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+in_its_loop = pytest_asyncio.fixture(loop_scope="session")
+"""Makes a fixture that tests with the browser can use."""
+BROWSER_TESTS = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser():

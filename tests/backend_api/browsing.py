@@ -2,16 +2,7 @@
 
 from datetime import UTC, datetime
 
-import pytest
-import pytest_asyncio
-
-from tests.browsing import browser
-
-__all__ = ["browser"]
-
-in_its_loop = pytest_asyncio.fixture(loop_scope="session")
-"""Makes a fixture that tests with the browser can use."""
-BROWSER_TESTS = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+from tests.browsing import in_its_loop
 
 
 @in_its_loop

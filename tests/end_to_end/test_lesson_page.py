@@ -4,19 +4,17 @@ import asyncio
 import time
 from datetime import datetime
 
-import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browsing import browser
+from tests.browsing import BROWSER_TESTS, browser, in_its_loop
 from tests.end_to_end.stays import Stay
 
 __all__ = ["browser"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = BROWSER_TESTS
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@in_its_loop
 async def context(browser):
     """A browser in which the meeting provider is a page of the test's."""
     context = await browser.new_context()

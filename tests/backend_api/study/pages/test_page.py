@@ -3,7 +3,7 @@
 from playwright.async_api import expect
 
 from backend_api.contract.wire import at, rfc3339
-from tests.backend_api.browsing import BROWSER_TESTS
+from tests.browsing import BROWSER_TESTS
 
 pytestmark = BROWSER_TESTS
 

@@ -1,8 +1,9 @@
 """The same backend in the loop of the browser, which is one for all tests."""
 
-from tests.backend_api.browsing import browser, context, in_its_loop
+from tests.backend_api.browsing import context
 from tests.backend_api.program import backends
 from tests.backend_api.tutoring.school import school, telegrams
+from tests.browsing import browser, in_its_loop
 
 __all__ = ["browser", "context"]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import expect
 
-from tests.backend_api.browsing import BROWSER_TESTS
+from tests.browsing import BROWSER_TESTS
 
 pytestmark = BROWSER_TESTS
 

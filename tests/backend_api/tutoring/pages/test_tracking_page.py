@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import expect
 
-from tests.backend_api.browsing import BROWSER_TESTS, in_its_loop
 from tests.backend_api.program import API_KEY
+from tests.browsing import BROWSER_TESTS, in_its_loop
 
 pytestmark = BROWSER_TESTS
 
