@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from bson.codec_options import CodecOptions
+
 from backend_api.contract.wire import at as time_of
 from backend_api.db import Document, Mongo, insert_new
 from backend_api.engagement.documents import EVENT_IDS, PLAYS, RAW, play_key
 from backend_api.engagement.events import Uncounted
 from backend_api.engagement.intents import PlayEnded
 from backend_api.engagement.periods import DAY_SECONDS, SLICE_SECONDS
-from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, Raw
+from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, Raw, happened_at
 
 T = TypeVar("T")
 
@@ -23,8 +25,10 @@ READ_AT_ONCE = 1_000
 IDS_AT_ONCE = 1_000
 MANY_OF_ONE_ID = 2_000
 """Plays are told apart by their ids: whoever sends so many of one does something else."""
-PLAYS_PER_QUERY = 50
-"""Of keys of which many are there, fewer: what is found is held against each of them."""
+FEWEST_PER_QUERY, MOST_PER_QUERY = 50, 400
+"""Of keys of which many are there, few: what is found is held against each of them. Of others, more with each query."""
+_NAIVE: CodecOptions[Document] = CodecOptions(tz_aware=False)
+"""What is counted has times without their zone, which is UTC: making it known takes as long as all other decoding."""
 
 
 class Stored(NamedTuple):
@@ -41,6 +45,7 @@ class RawEvents:
 
     def __init__(self, mongo: Mongo) -> None:
         self._collections = {name: mongo[name] for name in RAW}
+        self._counted = {name: mongo[name].with_options(codec_options=_NAIVE) for name in RAW}
         self._plays, self._ids = mongo[PLAYS], mongo[EVENT_IDS]
 
     async def insert(self, name: str, documents: Sequence[Document]) -> set[int]:
@@ -117,11 +122,14 @@ class RawEvents:
         keys: set[str] = set()
         for play in plays:
             if "playId" in play:
-                at = play["timestamp"].timestamp()
+                at = happened_at(play)
                 keys |= _keys(play["trackId"], play["playId"], at - END_EARLY_SECONDS, at + END_LATE_SECONDS)
         ends: list[Raw] = []
-        for some in chunks(keys, PLAYS_PER_QUERY):
-            ends += await self._plays.find({"type": "playEnd", "play": {"$in": some}}).to_list(None)
+        left, size = iter(keys), FEWEST_PER_QUERY
+        while some := [*islice(left, size)]:
+            found = await self._counted[PLAYS].find({"type": "playEnd", "play": {"$in": some}}).to_list(None)
+            ends += found
+            size = min(2 * size, MOST_PER_QUERY) if len(found) < size / 8 else FEWEST_PER_QUERY
         return ends
 
     async def likes_of(self, track: str, start_at: float, end_at: float) -> list[Document]:
@@ -148,7 +156,7 @@ class RawEvents:
 
     async def _read(self, name: str, query: Document, limit: int) -> list[Document]:
         """All of each event: the embedded database takes longer to leave fields out than to send them."""
-        cursor = self._collections[name].find(query).batch_size(READ_AT_ONCE)
+        cursor = self._counted[name].find(query).batch_size(READ_AT_ONCE)
         return await (cursor.limit(limit) if limit else cursor).to_list(None)
 
 

@@ -7,12 +7,23 @@ nobody else while it looks up what it sends, so a lively hour is read in slices,
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from backend_api.engagement.events import FUTURE_SECONDS
 from backend_api.engagement.periods import HOUR_SECONDS, SLICE_SECONDS, SLICES, Calendar, Slice, Slot
 from backend_api.engagement.raw import RawEvents
-from backend_api.engagement.rollups import END_EARLY_SECONDS, END_LATE_SECONDS, EndOf, Ends, Figures, Raw, count
+from backend_api.engagement.rollups import (
+    END_EARLY_SECONDS,
+    END_LATE_SECONDS,
+    EndOf,
+    Ends,
+    Figures,
+    Raw,
+    count,
+    happened_at,
+    moment_of,
+)
 
 EVENTS_AT_ONCE = 5_000
 """About so many are read at once; a stretch with far more is read again by slices."""
@@ -92,7 +103,8 @@ class Recounter:
         self, track: str, start_at: float, end_at: float, expected: int
     ) -> AsyncGenerator[_Read, None]:
         """One stretch after the other; the next one is being read while this one is worked on."""
-        seconds = min(FIRST_SECONDS, HOUR_SECONDS * EVENTS_AT_ONCE / max(1, expected))
+        lasted = max(1.0, min(HOUR_SECONDS, self._now() - start_at))
+        seconds = min(FIRST_SECONDS, lasted * EVENTS_AT_ONCE / max(1, expected))
         reading = asyncio.create_task(self._read(track, start_at, end_at, seconds, start_at - END_EARLY_SECONDS))
         try:
             while True:
@@ -109,16 +121,17 @@ class Recounter:
 
     async def _read(self, track: str, start_at: float, last_at: float, seconds: float, ends_from: float) -> _Read:
         """A stretch of about so many seconds, or a shorter one where those have too many events."""
-        while True:
-            end_at = min(last_at, self._reach(start_at, seconds))
-            limit = TOO_MANY if end_at - start_at > SLICE_SECONDS else 0
-            events = await self._raw.between({track}, start_at, end_at, limit)
-            if not limit or len(events) < limit:
-                break
-            seconds = SLICE_SECONDS
+        end_at = min(last_at, self._reach(start_at, seconds))
         ends_until = max(end_at, min(end_at + AHEAD_SECONDS, last_at)) + NEAR_END_SECONDS
         ends_until = max(ends_from, min(ends_until, self._now() + 2 * FUTURE_SECONDS))
-        ends = await self._ends(track, ends_from, ends_until, end_at - start_at)
+        limit = TOO_MANY if end_at - start_at > SLICE_SECONDS else 0
+        events, ends = await asyncio.gather(
+            self._raw.between({track}, start_at, end_at, limit),
+            self._ends(track, ends_from, ends_until, end_at - start_at),
+        )
+        if limit and len(events) >= limit:
+            end_at = min(last_at, self._reach(start_at, SLICE_SECONDS))
+            events = await self._raw.between({track}, start_at, end_at)
         return _Read(start_at, end_at, events, ends, ends_until)
 
     async def _ends(self, track: str, start_at: float, end_at: float, seconds: float) -> list[Raw]:
@@ -140,17 +153,18 @@ class Recounter:
 
     async def _pair(self, read: _Read, ends: Ends) -> EndOf:
         """How to find the end of a play: whatever was read together, the same one, for lonely plays are looked up."""
-        lonely = await _aside(len(read.events) + len(read.ends), _lonely, read, ends)
+        paired, lonely = await _aside(len(read.events) + len(read.ends), _paired, read, ends)
         if read.ends_until >= min(read.end_at + END_LATE_SECONDS, self._now() + FUTURE_SECONDS):
-            return ends.of
-        late = Ends(await self._raw.ends_by_id(lonely))
-        return lambda play: ends.of_visit(play) or late.of(play)
+            end_of = ends.of
+        else:
+            end_of = Ends(await self._raw.ends_by_id(lonely)).of
+        return lambda play: paired.get(play["_id"]) or end_of(play)
 
     def _count_parts(self, read: _Read, end_of: EndOf, by_slice: bool) -> list[tuple[Slice, Figures]]:
         events: dict[Slot, list[Raw]] = {slot: [] for slot in self._slots(read)}
         only = next(iter(events)) if len(events) == 1 else None
         for event in read.events:
-            events[only or self._calendar.slot_of(event["timestamp"].timestamp())].append(event)
+            events[only or self._calendar.slot_of(happened_at(event))].append(event)
         return [part for slot, of in events.items() for part in self._parts(slot, of, read, end_of, by_slice)]
 
     def _parts(
@@ -161,8 +175,9 @@ class Recounter:
         if is_whole and not by_slice and len(events) < MANY:
             return [(Slice(slot, 0), count(events, end_of))]
         by_number: dict[int, list[Raw]] = defaultdict(list)
+        began, slice_ = moment_of(start_at), timedelta(seconds=SLICE_SECONDS)
         for event in events:
-            by_number[int((event["timestamp"].timestamp() - start_at) // SLICE_SECONDS)].append(event)
+            by_number[(event["timestamp"] - began) // slice_].append(event)
         first = int((max(start_at, read.start_at) - start_at) // SLICE_SECONDS)
         last = int((min(end_at, read.end_at) - start_at - 1) // SLICE_SECONDS)
         return [(Slice(slot, number), count(by_number[number], end_of)) for number in range(first, last + 1)]
@@ -184,12 +199,16 @@ class Recounter:
         return runs
 
 
-def _lonely(read: _Read, ends: Ends) -> list[Raw]:
-    """The plays that seem not to have been ended by who began them, once `ends` has those that were read."""
+def _paired(read: _Read, ends: Ends) -> tuple[dict[str, Raw], list[Raw]]:
+    """The ends of plays by whoever began them, by the plays' ids, and the plays that seem to have none.
+
+    `ends` is given those that were read.
+    """
     ends.forget_before(read.start_at - END_EARLY_SECONDS)
     ends.add(read.ends)
-    plays = (event for event in read.events if event["type"] == "play" and "playId" in event)
-    return [play for play in plays if ends.of_visit(play) is None]
+    plays = [event for event in read.events if event["type"] == "play" and "playId" in event]
+    found = [(play, ends.of_visit(play)) for play in plays]
+    return {play["_id"]: end for play, end in found if end is not None}, [play for play, end in found if end is None]
 
 
 def _in_order(parts: dict[int, Figures]) -> list[Figures]:

@@ -7,14 +7,16 @@ completion in hundredths of a per cent. Averages are kept as sum and number, peo
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from heapq import nlargest
+from operator import itemgetter
 from typing import Any, NamedTuple, Self
 
 from backend_api.engagement.events import completion_of, is_skipped
 from backend_api.uniques import HASH_SPACE, People
 
 Raw = Mapping[str, Any]
-"""A stored event (see `documents`)."""
+"""A stored event (see `documents`). Its time is UTC without saying so, or those of all it is counted with say so."""
 
 END_EARLY_SECONDS = 300
 END_LATE_SECONDS = 86_400
@@ -112,26 +114,25 @@ class Ends:
     """Which end belongs to a play: of the same visit, if there is one, the earliest that lies near enough."""
 
     def __init__(self, ends: Iterable[Raw] = ()) -> None:
-        self._ends: dict[tuple[str | None, ...], list[tuple[float, str, Raw]]] = defaultdict(list)
-        self._added: deque[tuple[float, tuple[str, ...]]] = deque()
+        self._ends: dict[tuple[str | None, ...], list[Raw]] = defaultdict(list)
+        self._added: deque[Raw] = deque()
         self.add(ends)
 
     def add(self, ends: Iterable[Raw]) -> None:
         """More of them, later ones than before."""
-        fresh = [(end["timestamp"].timestamp(), end["_id"], end) for end in ends if end.get("uncounted") is None]
-        for entry in sorted(fresh, key=_when):
-            at, _, end = entry
-            for key in ((end["trackId"], end["playId"]), (end["trackId"], end["playId"], end["sessionId"])):
-                self._ends[key].append(entry)
-                self._added.append((at, key))
+        for end in sorted((end for end in ends if end.get("uncounted") is None), key=_WHEN):
+            self._added.append(end)
+            for key in _keys_of(end):
+                self._ends[key].append(end)
 
     def forget_before(self, at: float) -> None:
         """Those before a time are needed no longer."""
-        while self._added and self._added[0][0] < at:
-            key = self._added.popleft()[1]
-            del self._ends[key][0]
-            if not self._ends[key]:
-                del self._ends[key]
+        first = moment_of(at)
+        while self._added and self._added[0]["timestamp"] < first:
+            for key in _keys_of(self._added.popleft()):
+                del self._ends[key][0]
+                if not self._ends[key]:
+                    del self._ends[key]
 
     def of(self, play: Raw) -> Raw | None:
         return self.of_visit(play) or self._of(play, (play["trackId"], play.get("playId")))
@@ -141,33 +142,45 @@ class Ends:
         return self._of(play, (play["trackId"], play.get("playId"), play["sessionId"]))
 
     def _of(self, play: Raw, key: tuple[str | None, ...]) -> Raw | None:
-        entries = self._ends.get(key)
-        return None if entries is None else _nearest(entries, play["timestamp"].timestamp())
+        ends = self._ends.get(key)
+        return None if ends is None else _nearest(ends, play["timestamp"])
+
+
+def happened_at(event: Raw) -> float:
+    """Unix seconds."""
+    moment: datetime = event["timestamp"]
+    return moment.replace(tzinfo=UTC).timestamp()
+
+
+def moment_of(at: float) -> datetime:
+    """Unix seconds as raw events are read with: UTC without saying so."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
 
 
 def count(events: Iterable[Raw], end_of: EndOf) -> Figures:
     """The figures of raw events other than ends."""
-    counted = [event for event in events if event.get("uncounted") is None]
-    plays = [event for event in counted if event["type"] == "play"]
-    shares = [event for event in counted if event["type"] == "share"]
-    kinds = Counter(event.get("action", event["type"]) for event in counted)
+    by_kind: dict[str, list[Raw]] = defaultdict(list)
+    for event in events:
+        if event.get("uncounted") is None:
+            by_kind[event.get("action", event["type"])].append(event)
+    plays, likes, shares = by_kind["play"], by_kind["like"], by_kind["share"]
     return Figures(
         _play_sums(plays, end_of)._replace(
             plays=len(plays),
-            likes=kinds["like"],
-            unlikes=kinds["unlike"],
-            saves=kinds["save"],
-            unsaves=kinds["unsave"],
+            likes=len(likes),
+            unlikes=len(by_kind["unlike"]),
+            saves=len(by_kind["save"]),
+            unsaves=len(by_kind["unsave"]),
             shares=len(shares),
-            downloads=kinds["download"],
+            downloads=len(by_kind["download"]),
         ),
-        Counter(play["source"] for play in plays),
-        Counter(share["platform"] for share in shares),
+        Counter(map(itemgetter("source"), plays)),
+        Counter(map(itemgetter("platform"), shares)),
         Counter(play["country"] for play in plays if play.get("country")),
         {},
-        People.of({play["person"] for play in plays}),
+        People.of(set(map(itemgetter("person"), plays))),
         _latest(10, plays),
-        _latest(5, [event for event in counted if event.get("action") == "like"]),
+        _latest(5, likes),
     )
 
 
@@ -201,6 +214,8 @@ def from_document(document: Mapping[str, Any]) -> Figures:
 
 _BREAKDOWNS = ("sources", "platforms", "countries", "tracks")
 _LISTS = ("last_plays", "last_likes")
+_AT, _WHEN = itemgetter("timestamp"), itemgetter("timestamp", "_id")
+_EARLY, _LATE = timedelta(seconds=END_EARLY_SECONDS), timedelta(seconds=END_LATE_SECONDS)
 
 
 def _added(breakdowns: Iterable[Mapping[str, int]]) -> Counter[str]:
@@ -210,13 +225,14 @@ def _added(breakdowns: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-def _when(entry: tuple[float, str, Raw]) -> tuple[float, str]:
-    return entry[:2]
+def _keys_of(end: Raw) -> tuple[tuple[str | None, ...], ...]:
+    track, play_id = end["trackId"], end["playId"]
+    return (track, play_id), (track, play_id, end["sessionId"])
 
 
-def _nearest(ends: Sequence[tuple[float, str, Raw]], at: float) -> Raw | None:
-    place = bisect_left(ends, (at - END_EARLY_SECONDS,), key=lambda entry: entry[:1])
-    return ends[place][2] if place < len(ends) and ends[place][0] <= at + END_LATE_SECONDS else None
+def _nearest(ends: Sequence[Raw], at: datetime) -> Raw | None:
+    place = bisect_left(ends, at - _EARLY, key=_AT)
+    return ends[place] if place < len(ends) and _AT(ends[place]) <= at + _LATE else None
 
 
 def _play_sums(plays: Iterable[Raw], end_of: EndOf) -> Sums:
@@ -257,11 +273,14 @@ def _heard(play: Raw, end: Raw) -> tuple[float, bool, float | None] | None:
     return duration, end["skipped"], end.get("completionRate")
 
 
-def _latest(number: int, events: Iterable[Raw]) -> list[Recent]:
-    """The newest ones, as `newest` orders them: of two of one millisecond the greater id."""
-    return [_recent(event) for event in nlargest(number, events, key=lambda event: (event["timestamp"], event["_id"]))]
+def _latest(number: int, events: Sequence[Raw]) -> list[Recent]:
+    """The newest ones, as `newest` orders them: of two of one millisecond the greater id.
+
+    They are mostly the last ones, which are looked at first, so that hardly any is replaced by a newer one.
+    """
+    return [_recent(event) for event in nlargest(number, reversed(events), key=_WHEN)]
 
 
 def _recent(event: Raw) -> Recent:
-    at_ms = round(event["timestamp"].timestamp() * 1_000)
+    at_ms = round(happened_at(event) * 1_000)
     return Recent(at_ms, event["_id"], event["trackId"], event["source"], event.get("country"))

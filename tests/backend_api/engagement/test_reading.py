@@ -55,6 +55,9 @@ class _Collection:
         self._owner.queries.append((self._collection, query))
         return self._collection.find(query, *rest)
 
+    def with_options(self, **options):
+        return _Collection(self._owner, self._collection.with_options(**options))
+
 
 async def test_a_day_ago_is_a_day_ago_to_the_millisecond(house, clock, event):
     """One event a second inside, one a second outside; moving the clock lets it fall out."""

@@ -56,6 +56,21 @@ async def test_whatever_is_read_together_the_figures_are_the_same(house, clock, 
         assert Figures.merged(slices.values()) == Figures.merged([expected[slots[-1]]])
 
 
+async def test_ends_are_found_whether_many_plays_have_one_or_few(house, clock):
+    """However many are asked for at once."""
+
+    def event(kind, number):
+        key = play_key("t1", f"p{number}", int(clock() // DAY))
+        own = {"playId": f"p{number}", "play": key, "timestamp": at(clock())}
+        return {"_id": f"{kind}{number}", "type": kind, "trackId": "t1", "sessionId": "s", **own}
+
+    plays = [event("play", number) for number in range(900)]
+    ended = {number for number in range(900) if number % 90 == 0 or 400 <= number < 600}
+    await house.mongo["play_events"].insert_many([event("playEnd", number) for number in ended])
+    found = await house.raw.ends_by_id(plays)
+    assert sorted(end["_id"] for end in found) == sorted(f"playEnd{number}" for number in ended)
+
+
 async def test_who_stops_counting_stops_reading(house, monkeypatch):
     """What was being read ahead is given up."""
     reading = set()

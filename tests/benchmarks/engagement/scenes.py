@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import date
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple, get_args
 
@@ -167,11 +168,11 @@ def _questions(house: House) -> list[tuple[str, Callable[[], Awaitable[object]]]
     asked: list[tuple[str, Callable[[], Awaitable[object]]]] = []
     for time_range in get_args(TimeRange):
         for name, subject in (("a track", of_track("t000")), ("everything", EVERYBODY)):
-            ask = lambda s=subject, r=time_range: dashboards.analytics(s, r, "plays")  # noqa: E731
-            asked.append((f"{time_range}: analytics of {name}", ask))
+            title = f"{time_range}: analytics of {name}"
+            asked.append((title, partial(dashboards.analytics, subject, time_range, "plays")))
         for artist, tracks in ARTISTS.items():
-            ask = lambda a=artist, r=time_range: dashboards.dashboard(a, r)  # noqa: E731
-            asked.append((f"{time_range}: dashboard of an artist of {len(tracks)} tracks", ask))
+            title = f"{time_range}: dashboard of an artist of {len(tracks)} tracks"
+            asked.append((title, partial(dashboards.dashboard, artist, time_range)))
     return asked
 
 
