@@ -48,9 +48,12 @@ class Lease:
         self.term = 0
 
     async def acquire(self) -> bool:
-        """Takes the lease if it is free or over; `term` is then higher than any holder's before."""
+        """Takes the lease if it is free, over, or ours without our knowing; `term` is then higher than any before.
+
+        An answer can get lost, or be a refusal after the change was made: what is ours must not wait until it is over.
+        """
         change = {"$set": {"holder": self._holder, "expires_at": self._now() + LEASE_SECONDS}, "$inc": {"term": 1}}
-        free = {"_id": self._name, "expires_at": {"$lt": self._now()}}
+        free = {"_id": self._name, "$or": [{"expires_at": {"$lt": self._now()}}, {"holder": self._holder}]}
         try:
             taken = await self._collection.find_one_and_update(
                 free, change, upsert=True, return_document=ReturnDocument.AFTER

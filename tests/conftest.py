@@ -3,6 +3,7 @@
 A page's state is waited for long: that costs nothing where it comes, and a busy machine is not a fault.
 """
 
+import gc
 import os
 
 from hypothesis import settings
@@ -15,3 +16,9 @@ settings.load_profile("anywhere")
 if os.environ.get("CI"):
     settings.load_profile("ci")
 expect.set_options(timeout=30_000)
+
+
+def pytest_collection_finish():
+    """What thousands of collected tests consist of stays: no collection of garbage has to look through it again."""
+    gc.collect()
+    gc.freeze()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AwareDatetime,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StrictBool,
@@ -124,7 +125,9 @@ class Download(_Event):
 
 
 AnyEvent = Play | PlayEnd | Like | Save | Share | Download
-EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(
+    Annotated[AnyEvent, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 
 
 class _DocumentedAsEvent:

@@ -32,13 +32,13 @@ _WORDS = {"extra_forbidden": "unknown setting", "missing": "has to be set"}
 class Section(BaseModel):
     """A table of settings; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Peer(BaseModel):
     """What one program reads of the other's table."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     public_url: HttpUrl | None = None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from aiohttp import web
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from backend_api.service.csv import Csv
 
@@ -42,9 +42,9 @@ def shape_of(handler: Callable[..., object]) -> Shape:
         services={name: hints[name] for name in names if name not in GIVEN},
         path=_model(handler, hints.get("path")),
         query=_model(handler, hints.get("query")),
-        body=None if body in (None, bytes) else TypeAdapter(body),
+        body=None if body in (None, bytes) else _adapter(body),
         raw_body=body is bytes,
-        result=TypeAdapter(None if is_ready or result is Csv else result),
+        result=_adapter(None if is_ready or result is Csv else result),
         is_csv=result is Csv,
         is_ready=is_ready,
     )
@@ -54,3 +54,9 @@ def _model(handler: Callable[..., object], hint: Any) -> type[BaseModel] | None:
     if hint is None or (isinstance(hint, type) and issubclass(hint, BaseModel)):
         return hint
     raise TypeError(f"{handler.__qualname__}: path and query must be pydantic models")
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    """Built when it is first used, as models are that say so themselves."""
+    is_model = isinstance(hint, type) and issubclass(hint, BaseModel)
+    return TypeAdapter(hint) if is_model else TypeAdapter(hint, config=ConfigDict(defer_build=True))

@@ -31,7 +31,12 @@ CLOSE_GRACE_SECONDS = 90.0
 
 class _Stored(BaseModel):
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, extra="ignore"
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        frozen=True,
+        extra="ignore",
+        defer_build=True,
     )
 
 
@@ -166,10 +171,15 @@ def may_reopen(reason: EndReason | None, ended_at: float | None, now: float) -> 
 
 
 def ended(lesson: Lesson, now: float, claimed: Claimed, *, timeout_seconds: float) -> Lesson:
-    """Over by the student's wish, by the server's clock; what is over stays as it is. Conflict if it never began."""
+    """Over by the student's wish, by the server's clock; what is over stays as it is. Conflict if it never began.
+
+    Where a socket's `end` was heard of first, this is what brings the client's own minutes.
+    """
     if lesson.status == "pending":
         raise Conflict("The lesson has not begun.")
     lesson = swept(lesson, now, timeout_seconds=timeout_seconds)
+    if lesson.status == "ended" and lesson.client_minutes is None:
+        return lesson.with_(client_minutes=claimed.minutes)
     if lesson.status != "active":
         return lesson
     lesson = alive(lesson, now, timeout_seconds=timeout_seconds) if claimed.reason == "button" else lesson

@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from backend_api.db import Mongo
 
-START_SECONDS = 30
+START_SECONDS = 90
 EMBEDDED = "embedded"
 REAL = "MONGO_URL"
 SERVERS = [EMBEDDED, *([REAL] if REAL in os.environ else [])]
@@ -50,7 +50,7 @@ class Daemon:
         """Asked to end, and made to where it has too much to put away."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import aiohttp
@@ -67,8 +67,8 @@ class Api:
                 await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-async def start_backend(clock, embedded_url):
+@asynccontextmanager
+async def backends(clock, embedded_url):
     """Starts the program on a database of its own; sections of `[backend]` may be given."""
     database = f"test-{uuid4().hex[:12]}"
     async with AsyncExitStack() as steps:
@@ -88,3 +88,9 @@ async def start_backend(clock, embedded_url):
         yield start
     with MongoClient(embedded_url) as cleaner:
         cleaner.drop_database(database)
+
+
+@pytest.fixture
+async def start_backend(clock, embedded_url):
+    async with backends(clock, embedded_url) as start:
+        yield start

@@ -11,6 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from backend_api.__main__ import main
+
 ROOT = Path(__file__).parents[2]
 API_KEY = "k3yJ8vQ2mZx7Lr9TnB4wHs6YdFc1GpAe"
 ENVIRON = {
@@ -29,7 +31,7 @@ class Program:
 
     async def line(self, event):
         """The next log line of that event."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             async for text in self.process.stderr:
                 line = json.loads(text)
                 if line["event"] == event:
@@ -38,7 +40,7 @@ class Program:
 
     async def ended(self):
         """Exit status and what is left on stderr."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             _, rest = await self.process.communicate()
         return self.process.returncode, rest.decode()
 
@@ -113,33 +115,62 @@ async def test_an_address_that_is_not_this_machines_is_a_matter_of_configuration
     assert line.startswith("backend-api: cannot listen on 192.0.2.1:0: ")
 
 
-async def test_a_wrong_setting_is_one_clear_line(start, tmp_path):
+@pytest.fixture
+def ends(monkeypatch, capsys):
+    """Runs the program here, for what ends before anything is opened; its exit status and what it says."""
+
+    def run(*arguments, **environ):
+        for name, text in (ENVIRON | environ).items():
+            monkeypatch.delenv(name, raising=False) if text is None else monkeypatch.setenv(name, text)
+        try:
+            status = main(arguments)
+        except SystemExit as usage:
+            status = usage.code
+        return status, capsys.readouterr().err
+
+    return run
+
+
+def test_a_wrong_setting_is_one_clear_line(ends, tmp_path):
     """Exit status 78, whether it is only checked or to be served; nothing is opened."""
     config = tmp_path / "config.toml"
     config.write_text("[backend]\nprot = 1\n")
     for more in ((), ("--check-config",)):
-        status, line = await (await start("--config", str(config), *more)).ended()
-        assert (status, line) == (78, f"backend-api: {config}: backend.prot: unknown setting\n")
+        told = ends("--config", str(config), *more)
+        assert told == (78, f"backend-api: {config}: backend.prot: unknown setting\n")
 
 
 async def test_a_driver_that_is_not_installed_is_a_matter_of_configuration(start, tmp_path):
     """The line says how to get it."""
     (tmp_path / "motor.py").write_text("raise ModuleNotFoundError('motor')")
     path = f"{tmp_path}{os.pathsep}{ROOT}"
-    for arguments in (("--port", "0"), ("--check-config",)):
-        program = await start(*arguments, BACKEND__MONGO__DRIVER="motor", PYTHONPATH=path)
-        status, line = await program.ended()
-        assert (status, line.count("\n")) == (78, 1)
-        assert "pip install" in line
+    program = await start("--port", "0", BACKEND__MONGO__DRIVER="motor", PYTHONPATH=path)
+    status, line = await program.ended()
+    assert (status, line.count("\n")) == (78, 1)
+    assert "pip install" in line
+
+
+def test_the_check_finds_a_driver_that_is_not_installed(ends, monkeypatch):
+    """In the same words as the start."""
+    monkeypatch.setitem(sys.modules, "motor.motor_asyncio", None)
+    status, line = ends("--check-config", BACKEND__MONGO__DRIVER="motor")
+    assert (status, line.count("\n")) == (78, 1)
+    assert "pip install" in line
 
 
 @pytest.mark.parametrize("url", ["mongodb://user:pa:ss@x", "mongodb://x:99999"])
-async def test_a_database_url_that_is_none_is_found_by_the_check(start, url):
-    """As at the start: 78 and one line."""
-    for arguments in (("--port", "0"), ("--check-config",)):
-        status, line = await (await start(*arguments, BACKEND__MONGO__URL=url)).ended()
-        assert (status, line.count("\n")) == (78, 1)
-        assert line.startswith("backend-api: backend.mongo.url: ")
+def test_a_database_url_that_is_none_is_found_by_the_check(ends, url):
+    """78 and one line."""
+    status, line = ends("--check-config", BACKEND__MONGO__URL=url)
+    assert (status, line.count("\n")) == (78, 1)
+    assert line.startswith("backend-api: backend.mongo.url: ")
+
+
+async def test_a_database_url_that_is_none_is_found_at_the_start(start):
+    """In the same words as by the check."""
+    status, line = await (await start("--port", "0", BACKEND__MONGO__URL="mongodb://x:99999")).ended()
+    assert (status, line.count("\n")) == (78, 1)
+    assert line.startswith("backend-api: backend.mongo.url: ")
 
 
 async def test_a_configuration_can_be_checked_without_serving(start):
@@ -147,19 +178,17 @@ async def test_a_configuration_can_be_checked_without_serving(start):
     assert await (await start("--check-config")).ended() == (0, "")
 
 
-async def test_without_keys_it_does_not_start(start):
+def test_without_keys_it_does_not_start(ends):
     """Nobody runs it open by accident."""
-    status, line = await (await start(INTERNAL__API_KEY=None)).ended()
-    assert (status, line) == (78, "backend-api: internal: has to be set\n")
+    assert ends(INTERNAL__API_KEY=None) == (78, "backend-api: internal: has to be set\n")
 
 
-async def test_secrets_may_come_from_files(start, tmp_path):
+def test_secrets_may_come_from_files(ends, tmp_path):
     """A folder as container platforms mount it."""
     (tmp_path / "internal__api_key").write_text(f"{API_KEY}\n")
-    program = await start("--check-config", "--secrets", str(tmp_path), INTERNAL__API_KEY=None)
-    assert await program.ended() == (0, "")
+    assert ends("--check-config", "--secrets", str(tmp_path), INTERNAL__API_KEY=None) == (0, "")
 
 
-async def test_usage_errors_end_with_2(start):
+def test_usage_errors_end_with_2(ends):
     """As everywhere."""
-    assert (await (await start("--nonsense")).ended())[0] == 2
+    assert ends("--nonsense")[0] == 2

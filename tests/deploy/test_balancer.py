@@ -79,7 +79,7 @@ async def test_a_process_on_its_way_out_keeps_who_is_there_and_gets_nobody_new(b
     front = await behind()
     early = [await Page().open(front.url) for _ in range(4)]
     front.nodes[0].health.drain()
-    await until(lambda: "presence-1 is DOWN" in front.balancer.log.read_text(), seconds=20)
+    await until(lambda: "presence-1 is DOWN" in front.balancer.log.read_text(), seconds=60)
     late = [await Page().open(front.url) for _ in range(6)]
     assert front.counts() == [2, 8]
     for page in early:

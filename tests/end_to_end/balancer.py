@@ -33,7 +33,7 @@ class Balancer:
         command, env = self._command(folder, dict(zip(NAMES, values, strict=True)) | environ)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(command, env={**os.environ, **env}, stdout=output, stderr=output)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(not _listens(port) for port in ports):
             assert self._process.poll() is None and time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)

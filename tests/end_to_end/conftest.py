@@ -1,7 +1,10 @@
 """Stacks and programs that end with their test."""
 
+import secrets
+
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.end_to_end.running import Programs, Stack
 
@@ -30,3 +33,30 @@ async def programs(tmp_path):
         yield running
         for child in reversed(running.children.values()):
             await child.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _lasting(tmp_path_factory):
+    async with aiohttp.ClientSession() as http:
+        data = tmp_path_factory.mktemp("programs") / "var"
+        data.mkdir()
+        running = Programs(data, http)
+        await running.start_mongo()
+        yield running
+        for child in reversed(running.children.values()):
+            await child.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shared(_lasting):
+    """Database, backend and presence server, running: for tests that keep apart by their names. They may be killed."""
+    for package in ("backend_api", "presence_server"):
+        if package not in _lasting.children:
+            await _lasting.start(package)
+    return _lasting
+
+
+@pytest.fixture
+def name():
+    """Of a channel, a student, a call: one that no other test uses."""
+    return f"n-{secrets.token_hex(4)}"

@@ -5,26 +5,44 @@ import contextlib
 import random
 import time
 
-import socketio
 from socketio.exceptions import SocketIOError
+
+from tests.clients import Client
 
 ROOM = "auction:demo"
 QUICK = {"reconnection_delay": 0.1, "reconnection_delay_max": 0.5}
+
+
+class Viewer:
+    """One connected page and the counts that it was told."""
+
+    def __init__(self) -> None:
+        self.client = Client(reconnection=False)
+        self.counts: list[int] = []
+        self.client.on("viewerCountUpdate", lambda count, details: self.counts.append(count))
+
+    async def join(self, url: str, room: str = ROOM) -> int:
+        await self.client.connect(url, transports=["websocket"])
+        return (await self.client.call("join", {"auctionId": room.removeprefix("auction:")}))["viewerCount"]
+
+    async def sees(self, count: int) -> None:
+        async with asyncio.timeout(30):
+            while not self.counts or self.counts[-1] != count:
+                await asyncio.sleep(0.02)
 
 
 class Stayer:
     """A viewer who stays through everything: joins again after each reconnect, and notes when it was counted."""
 
     def __init__(self) -> None:
-        self.client = socketio.AsyncClient(**QUICK)
+        self.client = Client(**QUICK)
         self.epochs: list[str] = []
         """The epoch of every join that was acknowledged."""
-        self.away: list[float] = []
-        """How many seconds each gap lasted."""
         self.viewer_seconds = 0.0
+        self.unsure_seconds = 0.0
+        """How long the joins took: from when in them the viewer was counted, only the server knows."""
         self.told_to_go = 0
         self._since: float | None = None
-        self._left_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.client.on("connect", self._connected)
         self.client.on("disconnect", self._disconnected)
@@ -47,18 +65,15 @@ class Stayer:
 
     async def _join(self) -> None:
         with contextlib.suppress(SocketIOError):  # It was sent away meanwhile: the next connect joins.
+            asked = time.monotonic()
             answer = await self.client.call("join", {"room": ROOM}, timeout=30)
-            now = time.monotonic()
+            self._since = time.monotonic()
+            self.unsure_seconds += self._since - asked
             self.epochs.append(answer["epoch"])
-            if self._left_at is not None:
-                self.away.append(now - self._left_at)
-            self._since, self._left_at = now, None
 
     def _disconnected(self, _reason: str) -> None:
-        now = time.monotonic()
         if self._since is not None:
-            self.viewer_seconds += now - self._since
-            self._left_at = now
+            self.viewer_seconds += time.monotonic() - self._since
         self._since = None
 
     def _draining(self, _details: dict[str, int]) -> None:
@@ -69,7 +84,7 @@ class Listener:
     """Somebody who listens through everything, with the token that it was given."""
 
     def __init__(self, number: int) -> None:
-        self.client = socketio.AsyncClient(**QUICK)
+        self.client = Client(**QUICK)
         self.sessions: list[dict] = []
         """Every `session` that was announced: an acknowledged start, or a resumption."""
         self._auth = {"channelId": "c1", "listenerId": f"l{number}"}
@@ -94,7 +109,7 @@ async def come_and_go(url: str, room: str, seed: int) -> None:
     """Short visits for ever; whoever is sent away or refused tries again."""
     dice = random.Random(seed)
     while True:
-        client = socketio.AsyncClient(reconnection=False)
+        client = Client(reconnection=False)
         with contextlib.suppress(SocketIOError, OSError, TimeoutError):
             try:
                 await client.connect(url, transports=["websocket"])

@@ -69,7 +69,7 @@ class Stack:
         self._ready.set()
 
     def wait_ready(self) -> "Stack":
-        assert self._ready.wait(60), "not ready after 60 s"
+        assert self._ready.wait(120), "not ready after two minutes"
         assert self.process.poll() is None, "\n".join(self.lines) + self.logs()
         return self
 
@@ -89,7 +89,7 @@ class Stack:
     def kill(self, package: str) -> None:
         os.kill(self.pid_of(package), signal.SIGKILL)
 
-    def wait_line(self, part: str, seconds: float = 40) -> str:
+    def wait_line(self, part: str, seconds: float = 60) -> str:
         """The line with this text in it, once it is printed."""
         deadline = time.monotonic() + seconds
         while not (found := [line for line in self.lines if part in line]):
@@ -102,7 +102,7 @@ class Stack:
         return self.wait_ended()
 
     def wait_ended(self) -> int:
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def token(self, *roles: str, **claims: object) -> str:
         secret = keyring.load(self.data).token_secret
@@ -118,7 +118,7 @@ class Stack:
         headers = {"Content-Type": "application/json", **headers}
         request = urllib.request.Request(self.backend + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
@@ -168,7 +168,7 @@ class Programs:
             logs=self.data,
         )
         self.children[name] = child
-        await child.wait_until(lambda: self._is_ready(f"http://{address}"), seconds=30)
+        await child.wait_until(lambda: self._is_ready(f"http://{address}"), seconds=60)
 
     async def kill(self, name: str) -> None:
         child = self.children.pop(name)
@@ -178,9 +178,13 @@ class Programs:
     async def stop(self, name: str) -> None:
         await self.children.pop(name).stop()
 
-    async def get(self, path: str) -> dict[str, object]:
-        """The `data` of a backend answer, asked with the plain internal key."""
-        headers = {"X-Internal-Request": self.ring.api_key}
+    def token(self, *roles: str, **claims: object) -> str:
+        given: dict[str, object] = {"sub": "u1", "roles": list(roles), **claims}
+        return tokens.mint(self.ring.token_secret, given, now=time.time(), ttl_seconds=600)
+
+    async def get(self, path: str, token: str | None = None) -> dict[str, object]:
+        """The `data` of a backend answer, asked with the plain internal key or with somebody's token."""
+        headers = {"X-Internal-Request": self.ring.api_key} if token is None else {"Authorization": f"Bearer {token}"}
         async with self._http.get(self.backend + path, headers=headers) as answer:
             body = await answer.json()
             assert answer.status == 200, body
@@ -188,7 +192,14 @@ class Programs:
 
     async def post(self, path: str, body: object) -> dict[str, object]:
         """The `data` of what a guest posts."""
-        async with self._http.post(self.backend + path, json=body) as answer:
+        return await self._send("POST", path, body, {})
+
+    async def tell(self, method: str, path: str, body: object) -> dict[str, object]:
+        """The `data` of what a service sends with the plain internal key."""
+        return await self._send(method, path, body, {"X-Internal-Request": self.ring.api_key})
+
+    async def _send(self, method: str, path: str, body: object, headers: dict[str, str]) -> dict[str, object]:
+        async with self._http.request(method, self.backend + path, json=body, headers=headers) as answer:
             said = await answer.json()
             assert answer.status in (200, 201), said
             return said["data"]

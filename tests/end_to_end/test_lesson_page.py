@@ -2,70 +2,101 @@
 
 import asyncio
 import time
+from datetime import datetime
 
-import aiohttp
-import pytest
 from playwright.async_api import expect
 
-from tests.backend_api.browsing import browser
+from tests.browsing import BROWSER_TESTS, browser, in_its_loop
+from tests.end_to_end.stays import Stay
 
 __all__ = ["browser"]
 
-pytestmark = pytest.mark.browser
-
-SESSIONS = "/api/admin/teacher-sessions"
+pytestmark = BROWSER_TESTS
 
 
-async def test_the_page_is_present_by_its_socket_and_its_close_ends_the_lesson(programs, browser):
-    """Joined in a browser: seen through the socket; closed: ended, with seconds that agree with the clock."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
+@in_its_loop
+async def context(browser):
+    """A browser in which the meeting provider is a page of the test's."""
     context = await browser.new_context()
-    page = await joined(programs, context)
-    began = time.monotonic()
-    lesson = await lesson_when(programs, lambda lesson: lesson["present"])
-    assert lesson["sessionStatus"] == "active"
-    await page.close(run_before_unload=True)
-    lasted = time.monotonic() - began
-    lesson = await lesson_when(programs, lambda lesson: lesson["sessionStatus"] == "ended")
-    assert lesson["endReason"] == "pageClose"
-    assert abs(lesson["durationSeconds"] - lasted) <= 2
-    await context.close()
-
-
-async def test_an_end_while_the_backend_is_away_counts_from_when_it_was_pressed(programs, browser):
-    """The socket's server notes it, the page says it again: whichever arrives first, the lesson ended at the press."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    context = await browser.new_context()
-    page = await joined(programs, context)
-    await lesson_when(programs, lambda lesson: lesson["present"])
-    began = time.monotonic()
-    await programs.kill("backend_api")
-    await page.get_by_role("button", name="End session").click()
-    lasted = time.monotonic() - began
-    await expect(page.get_by_text("The session is over.")).to_be_visible()
-    await asyncio.sleep(6)
-    await programs.start("backend_api")
-    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=20_000)
-    lesson = await lesson_when(programs, lambda lesson: lesson["durationSeconds"] is not None)
-    began_before = lesson["clientDurationMinutes"] * 60
-    lesson = await lesson_when(programs, lambda lesson: abs(lesson["durationSeconds"] - began_before) <= 2)
-    assert (lesson["sessionStatus"], lesson["endReason"]) == ("ended", "button")
-    assert lesson["durationSeconds"] >= int(lasted)
-    await context.close()
-
-
-async def joined(programs, context):
-    """A page of a new link whose Join was tapped."""
-    body = {"link": "https://zoom.us/j/1", "teacherId": "t1"}
-    headers = {"X-Internal-Request": programs.ring.api_key}
-    async with (
-        aiohttp.ClientSession(programs.backend, headers=headers) as http,
-        http.post("/api/teachers/students/s1/zoom", json=body) as response,
-    ):
-        link = (await response.json())["data"]
     await context.route("https://zoom.us/**", lambda route: route.fulfill(body="The meeting"))
+    yield context
+    await context.close()
+
+
+async def test_the_page_is_present_by_its_socket_and_its_close_ends_the_lesson(shared, name, context):
+    """Joined in a browser: seen through the socket; closed: ended, with seconds that agree with the clock."""
+    stay = Stay()
+    page = await stay.begin(joined(shared, name, context))
+    lesson = await lesson_when(shared, name, lambda lesson: lesson["present"])
+    assert lesson["sessionStatus"] == "active"
+
+    async def close():
+        await page.close(run_before_unload=True)
+        return await lesson_when(shared, name, lambda lesson: lesson["sessionStatus"] == "ended")
+
+    lesson = await stay.end(close())
+    assert lesson["endReason"] == "pageClose"
+    assert stay.is_as_long_as(lesson["durationSeconds"])
+
+
+async def test_an_end_while_the_backend_is_away_counts_from_when_it_was_pressed(shared, name, context):
+    """The socket's server notes it, the page says it again: whichever arrives first, the lesson ended at the press."""
+    page = await joined(shared, name, context)
+    await lesson_when(shared, name, lambda lesson: lesson["present"])
+    await shared.kill("backend_api")
+    when = await pressed(page)
+    await shared.start("backend_api")
+    await ended_within(when, page, shared, name)
+
+
+async def test_an_end_while_the_backend_hangs_is_heard_at_once(shared, name, context):
+    """The page would wait for an answer for ever: the socket's server knows of the end before there is one."""
+    answering = asyncio.Event()
+    await context.add_init_script("AbortSignal.timeout = () => new AbortController().signal")
+
+    async def hang(route):
+        await answering.wait()
+        await route.continue_()
+
+    await context.route("**/api/zoom/end-session", hang)
+    page = await joined(shared, name, context)
+    await lesson_when(shared, name, lambda lesson: lesson["present"])
+    when = await pressed(page)
+    answering.set()
+    await ended_within(when, page, shared, name)
+
+
+async def pressed(page):
+    """Presses End and waits until the socket's server has heard it; between which times that was."""
+    pressed_at = time.time()
+    await page.get_by_role("button", name="End session").click()
+    await expect(page.get_by_text("The session is over.")).to_be_visible()
+    return pressed_at, time.time()
+
+
+async def ended_within(when, page, programs, student):
+    """The page hears of the end; once the socket's server has said it too, the record has it when it was pressed."""
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible()
+    lesson = await lesson_when(
+        programs,
+        student,
+        lambda lesson: lesson["sessionStatus"] == "ended" and at(lesson, "sessionEndedAt") <= when[1],
+    )
+    assert at(lesson, "sessionEndedAt") >= when[0] - 0.01
+    assert lesson["endReason"] == "button"
+    lasted_ms = round((at(lesson, "sessionEndedAt") - at(lesson, "clickedAt")) * 1000)
+    assert lesson["durationSeconds"] == lasted_ms // 1000
+    assert lesson["clientDurationMinutes"] is not None
+
+
+def at(lesson, field):
+    return datetime.fromisoformat(lesson[field]).timestamp()
+
+
+async def joined(programs, student, context):
+    """A page of a new link whose Join was tapped."""
+    body = {"link": "https://zoom.us/j/1", "teacherId": f"t-{student}"}
+    link = await programs.tell("POST", f"/api/teachers/students/{student}/zoom", body)
     page = await context.new_page()
     await page.goto(link["trackingUrl"])
     await page.get_by_role("button", name="Join now").click()
@@ -73,11 +104,12 @@ async def joined(programs, context):
     return page
 
 
-async def lesson_when(programs, true, seconds=60):
-    """The only lesson, once it is as wanted; the sweep brings it up to what the sockets know."""
+async def lesson_when(programs, student, true, seconds=60):
+    """The student's only lesson, once it is as wanted when it is brought up to what the sockets know."""
     deadline = time.monotonic() + seconds
     while True:
-        (lesson,) = (await programs.get(SESSIONS))["sessions"]
+        await programs.tell("POST", "/api/cron/session-timeout", {})
+        (lesson,) = (await programs.get(f"/api/admin/teacher-sessions?student={student}"))["sessions"]
         if true(lesson):
             return lesson
         assert time.monotonic() < deadline, lesson

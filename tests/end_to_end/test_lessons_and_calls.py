@@ -3,15 +3,13 @@
 import asyncio
 import time
 
-import aiohttp
-import socketio
+import pytest
 from socketio.exceptions import ConnectionError as Refused
 
-from scripts.stack import tokens
+from tests.clients import Client
+from tests.end_to_end.stays import Stay
 
-LINK = "/api/teachers/students/s1/zoom"
-LESSONS = "/api/admin/teacher-sessions"
-CALLS = "/api/study-sessions?userId=ann"
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Page:
@@ -19,7 +17,7 @@ class Page:
 
     def __init__(self, namespace: str, **auth: object) -> None:
         self.namespace, self.auth = namespace, auth
-        self.client = socketio.AsyncClient(reconnection=False)
+        self.client = Client(reconnection=False)
         self.session: dict[str, object] = {}
         self._heard = asyncio.Event()
         self.client.on("session", self._on_session, namespace=namespace)
@@ -35,24 +33,13 @@ class Page:
         return self.session
 
     async def end(self) -> dict[str, object]:
-        return await self.client.call("end", namespace=self.namespace)
+        return await self.client.call("end", namespace=self.namespace, timeout=30)
 
     async def leave(self) -> None:
         await self.client.disconnect()
 
 
-async def post(programs, path, body, key=True):
-    """The data of an answer to a POST, with the plain internal key or with nothing."""
-    headers = {"X-Internal-Request": programs.ring.api_key} if key else {}
-    async with (
-        aiohttp.ClientSession() as http,
-        http.post(programs.backend + path, json=body, headers=headers) as response,
-    ):
-        assert response.status < 300, await response.text()
-        return (await response.json())["data"]
-
-
-async def until(programs, path, true, seconds=30):
+async def until(programs, path, true, seconds=60):
     """The data of the path, once it is as wanted."""
     deadline = time.monotonic() + seconds
     while not true(data := await programs.get(path)):
@@ -61,121 +48,116 @@ async def until(programs, path, true, seconds=30):
     return data
 
 
-async def begun(programs):
+async def begun(programs, student):
     """A lesson that the student has started; its token."""
-    link = await post(programs, LINK, {"link": "https://zoom.us/j/1", "teacherId": "t1"})
-    await post(programs, "/api/zoom/start", {"token": link["trackingToken"]}, key=False)
+    body = {"link": "https://zoom.us/j/1", "teacherId": f"t-{student}"}
+    link = await programs.tell("POST", f"/api/teachers/students/{student}/zoom", body)
+    await programs.post("/api/zoom/start", {"token": link["trackingToken"]})
     return link["trackingToken"]
 
 
-async def look(programs):
-    """The only lesson, brought up to what the sockets know."""
-    await post(programs, "/api/cron/session-timeout", {})
-    (lesson,) = (await programs.get(LESSONS))["sessions"]
-    return lesson
+async def lesson_when(programs, student, true, seconds=60):
+    """The student's only lesson, once it is as wanted when it is brought up to what the sockets know."""
+    deadline = time.monotonic() + seconds
+    while True:
+        await programs.tell("POST", "/api/cron/session-timeout", {})
+        (lesson,) = (await programs.get(f"/api/admin/teacher-sessions?student={student}"))["sessions"]
+        if true(lesson):
+            return lesson
+        assert time.monotonic() < deadline, lesson
+        await asyncio.sleep(0.2)
 
 
-async def test_a_socket_keeps_a_lesson_and_its_absence_ends_none(programs):
+async def test_a_socket_keeps_a_lesson_and_its_absence_ends_none(shared, name):
     """Present, away, present again and seen for that long; the `end` event ends it."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    token = await begun(programs)
+    lesson, seen = Stay(), Stay()
+    token = await lesson.begin(begun(shared, name))
     page = Page("/tutoring", trackingToken=token)
-    await page.open(programs.presence)
-    await asyncio.sleep(2.5)
-    assert (await look(programs))["present"] is True
-    await page.leave()
-    await asyncio.sleep(1.5)
-    lesson = await look(programs)
-    assert (lesson["present"], lesson["sessionStatus"]) == (False, "active")
-    assert 2 <= lesson["seenSeconds"] <= 5
+    await seen.begin(page.open(shared.presence))
+    await lesson_when(shared, name, lambda lesson: lesson["present"] and lesson["seenSeconds"] >= 2)
+    await seen.end(page.leave())
+    row = await lesson_when(shared, name, lambda lesson: not lesson["present"])
+    assert row["sessionStatus"] == "active"
+    assert seen.is_as_long_as(row["seenSeconds"])
 
     again = Page("/tutoring", trackingToken=token)
-    await again.open(programs.presence)
-    assert (await again.end())["ok"] is True
-    data = await until(programs, LESSONS, lambda data: data["sessions"][0]["sessionStatus"] == "ended")
-    (lesson,) = data["sessions"]
-    assert lesson["endReason"] == "button"
-    assert 3 <= lesson["durationSeconds"] <= 10
+    await again.open(shared.presence)
+    assert (await lesson.end(again.end()))["ok"] is True
+    row = await lesson_when(shared, name, lambda lesson: lesson["sessionStatus"] == "ended")
+    assert row["endReason"] == "button"
+    assert lesson.is_as_long_as(row["durationSeconds"])
     await again.leave()
 
 
-async def test_a_killed_presence_server_ends_no_lesson(programs):
+async def test_a_killed_presence_server_ends_no_lesson(shared, name):
     """A kill -9 and a new start: the lesson is active, and its page connects again with the same token."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    token = await begun(programs)
-    await Page("/tutoring", trackingToken=token).open(programs.presence)
-    await asyncio.sleep(6)
-    await programs.kill("presence_server")
-    await programs.start("presence_server")
+    token = await begun(shared, name)
+    await Page("/tutoring", trackingToken=token).open(shared.presence)
+    before = await lesson_when(shared, name, lambda lesson: lesson["present"] and lesson["seenSeconds"] >= 1)
+    await shared.kill("presence_server")
+    await shared.start("presence_server")
     page = Page("/tutoring", trackingToken=token)
-    await page.open(programs.presence)
-    await asyncio.sleep(1)
-    lesson = await look(programs)
-    assert (lesson["sessionStatus"], lesson["present"]) == ("active", True)
-    assert lesson["seenSeconds"] >= 4
+    await page.open(shared.presence)
+    lesson = await lesson_when(
+        shared, name, lambda lesson: lesson["present"] and lesson["seenSeconds"] > before["seenSeconds"]
+    )
+    assert lesson["sessionStatus"] == "active"
     await page.leave()
 
 
-async def test_a_forged_link_and_a_guest_are_refused(programs):
+async def test_a_forged_link_and_a_guest_are_refused(shared):
     """Neither namespace lets in who cannot show what it asks for."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
     for page in (
         Page("/tutoring", trackingToken="A" * 60),
         Page("/tutoring"),
         Page("/study", callId="c1"),
         Page("/study"),
     ):
-        try:
-            await page.client.connect(
-                programs.presence, transports=["websocket"], auth=page.auth, namespaces=[page.namespace]
-            )
-        except Refused:
-            continue
-        raise AssertionError(page.auth)
+        with pytest.raises(Refused):
+            await page.open(shared.presence)
 
 
-async def test_a_study_call_by_socket(programs):
+async def test_a_study_call_by_socket(shared, name):
     """Connect starts it, a reload within the grace stays one session, `end` ends it; the hours of the day have it."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    token = tokens.mint(programs.ring.token_secret, {"sub": "ann"}, now=time.time(), ttl_seconds=600)
-    page = Page("/study", token=token, callId="c9")
-    session = await page.open(programs.presence)
-    await asyncio.sleep(1.5)
-    active = await until(programs, "/api/study-sessions/active-calls?userId=ann", lambda data: data["calls"])
-    assert active["calls"][0]["callId"] == "c9"
+    token = shared.token(sub=name)
+    page, stay = Page("/study", token=token, callId=name), Stay()
+    session = await stay.begin(page.open(shared.presence))
+    active = await until(shared, f"/api/study-sessions/active-calls?userId={name}", lambda data: data["calls"])
+    assert active["calls"][0]["callId"] == name
     await page.leave()
-    back = Page("/study", token=token, callId="c9", sessionToken=session["sessionToken"])
-    again = await back.open(programs.presence)
+    back = Page("/study", token=token, callId=name, sessionToken=session["sessionToken"])
+    again = await back.open(shared.presence)
     assert (again["sessionId"], again["resumed"]) == (session["sessionId"], True)
-    await asyncio.sleep(1)
-    assert (await back.end())["ok"] is True
-    data = await until(programs, CALLS, lambda data: data["sessions"][0]["status"] == "completed")
-    (row,) = data["sessions"]
-    assert 2 <= row["durationSeconds"] <= 8
+    await asyncio.sleep(1.5)
+    assert (await stay.end(back.end()))["ok"] is True
+    row = await _completed(shared, name)
+    assert stay.is_as_long_as(row["durationSeconds"])
     assert row["durationSource"] == "server"
-    daily = await programs.get("/api/study-sessions/daily?userId=ann")
+    daily = await shared.get(f"/api/study-sessions/daily?userId={name}")
     assert sum(day["seconds"] for day in daily["days"]) == row["durationSeconds"]
     await back.leave()
 
 
-async def test_a_study_call_that_http_began_goes_on_by_socket(programs):
+async def test_a_study_call_that_http_began_goes_on_by_socket(shared, name):
     """The start's token is shown in the handshake: one session, with the time of both."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    said = {"userId": "ann", "callId": "c9"}
-    begun = await post(programs, "/api/study-sessions/stream-duration", said | {"action": "start"})
+    said, stay = {"userId": name, "callId": name, "action": "start"}, Stay()
+    begun = await stay.begin(shared.tell("POST", "/api/study-sessions/stream-duration", said))
     await asyncio.sleep(1.5)
-    token = tokens.mint(programs.ring.token_secret, {"sub": "ann"}, now=time.time(), ttl_seconds=600)
-    page = Page("/study", token=token, callId="c9", sessionToken=begun["sessionToken"])
-    session = await page.open(programs.presence)
+    token = shared.token(sub=name)
+    page = Page("/study", token=token, callId=name, sessionToken=begun["sessionToken"])
+    session = await page.open(shared.presence)
     assert (session["sessionId"], session["resumed"]) == (begun["id"], True)
     await asyncio.sleep(1.5)
-    assert (await page.end())["ok"] is True
-    data = await until(programs, CALLS, lambda data: data["sessions"][0]["status"] == "completed")
-    (row,) = data["sessions"]
-    assert (row["id"], 3 <= row["durationSeconds"] <= 10) == (begun["id"], True)
+    assert (await stay.end(page.end()))["ok"] is True
+    row = await _completed(shared, name)
+    assert row["id"] == begun["id"]
+    assert stay.is_as_long_as(row["durationSeconds"])
     await page.leave()
+
+
+async def _completed(programs, learner):
+    """The learner's only session, once it is over."""
+    path = f"/api/study-sessions?userId={learner}"
+    data = await until(programs, path, lambda data: data["sessions"][0]["status"] == "completed")
+    (row,) = data["sessions"]
+    return row

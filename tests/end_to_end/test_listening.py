@@ -3,18 +3,20 @@
 import asyncio
 import time
 
-import socketio
+import pytest
 
-TIME = "/analytics/channels/c1/listening-time?period=today"
-LIST = "/listening-sessions?channelId=c1"
+from tests.clients import Client
+from tests.end_to_end.stays import Stay
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Listener:
     """One playing page."""
 
-    def __init__(self, **auth: str) -> None:
-        self.auth = {"channelId": "c1", "listenerId": "l1", **auth}
-        self.client = socketio.AsyncClient(reconnection=False)
+    def __init__(self, channel: str, **auth: str) -> None:
+        self.auth = {"channelId": channel, "listenerId": "l1", **auth}
+        self.client = Client(reconnection=False)
         self.session: dict[str, object] = {}
         self._heard = asyncio.Event()
         self.client.on("session", self._on_session, namespace="/listening")
@@ -30,17 +32,25 @@ class Listener:
         return self.session
 
     async def stop(self) -> dict[str, object]:
-        return await self.client.call("stop", namespace="/listening")
+        return await self.client.call("stop", namespace="/listening", timeout=30)
 
     async def leave(self) -> None:
         await self.client.disconnect()
+
+
+def time_of(channel):
+    return f"/analytics/channels/{channel}/listening-time?period=today"
+
+
+def list_of(channel):
+    return f"/listening-sessions?channelId={channel}"
 
 
 def _statuses(data):
     return sorted(session["status"] for session in data["sessions"])
 
 
-async def until(programs, path, true, seconds=30):
+async def until(programs, path, true, seconds=60):
     """The data of the path, once it is as wanted."""
     deadline = time.monotonic() + seconds
     while not true(data := await programs.get(path)):
@@ -49,101 +59,99 @@ async def until(programs, path, true, seconds=30):
     return data
 
 
-async def test_playing_grows_the_listening_time_and_stop_ends_it(programs):
+async def test_playing_grows_the_listening_time_and_stop_ends_it(shared, name):
     """A start is active at once; a stop is in the record to the second, and acknowledged."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    listener = Listener()
-    session = await listener.play(programs.presence)
+    listener, stay = Listener(name), Stay()
+    session = await stay.begin(listener.play(shared.presence))
     assert session["resumed"] is False
-    await until(programs, TIME, lambda data: data["activeSessions"] == 1 and data["totalSeconds"] >= 2)
-    assert (await listener.stop())["ok"] is True
-    data = await until(programs, LIST, lambda data: data["sessions"][0]["status"] == "completed")
+    await until(shared, time_of(name), lambda data: data["activeSessions"] == 1 and data["totalSeconds"] >= 2)
+    assert (await stay.end(listener.stop()))["ok"] is True
+    data = await until(shared, list_of(name), lambda data: data["sessions"][0]["status"] == "completed")
     (record,) = data["sessions"]
     assert (record["id"], record["listenerId"]) == (session["sessionId"], "l1")
-    assert 2 <= record["durationSeconds"] <= 6
+    assert stay.is_as_long_as(record["durationSeconds"])
     await listener.leave()
 
 
-async def test_a_reload_within_the_grace_stays_one_session(programs):
+async def test_a_reload_within_the_grace_stays_one_session(shared, name):
     """The page comes back with its token: the same session, and the seconds between count."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    first = await (page := Listener()).play(programs.presence)
+    page, stay = Listener(name), Stay()
+    first = await stay.begin(page.play(shared.presence))
     await page.leave()
-    await asyncio.sleep(2)
-    again = await (reloaded := Listener(sessionToken=first["sessionToken"])).play(programs.presence)
+    await asyncio.sleep(3)  # Longer than the bounds of the stay are apart.
+    again = await (reloaded := Listener(name, sessionToken=first["sessionToken"])).play(shared.presence)
     assert (again["sessionId"], again["resumed"]) == (first["sessionId"], True)
-    await asyncio.sleep(1)
-    await reloaded.stop()
-    other = await (late := Listener(sessionToken=first["sessionToken"])).play(programs.presence)
+    await stay.end(reloaded.stop())
+    other = await (late := Listener(name, sessionToken=first["sessionToken"])).play(shared.presence)
     assert (other["sessionId"] == first["sessionId"], other["resumed"]) == (False, False)
-    data = await until(programs, LIST, lambda data: len(data["sessions"]) == 2)
-    assert data["sessions"][1]["durationSeconds"] >= 3
+    data = await until(shared, list_of(name), lambda data: _statuses(data) == ["active", "completed"])
+    assert stay.is_as_long_as(data["sessions"][1]["durationSeconds"])
     await reloaded.leave()
     await late.leave()
 
 
-async def test_a_session_that_was_ended_over_http_counts_what_a_socket_plays_with_its_token(programs):
+async def test_a_session_that_was_ended_over_http_counts_what_a_socket_plays_with_its_token(shared, name):
     """Presence cannot know of the end: what is played is counted all the same, once."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    started = await programs.post("/listening-sessions", {"channelId": "c1", "listenerId": "l1"})
-    await programs.post(f"/listening-sessions/{started['id']}/end", {"sessionToken": started["sessionToken"]})
-    listener = Listener(sessionToken=started["sessionToken"])
-    await listener.play(programs.presence)
-    await asyncio.sleep(3)
-    await listener.stop()
-    data = await until(programs, TIME, lambda data: data["totalSeconds"] >= 2 and data["activeSessions"] == 0)
-    assert data["totalSeconds"] <= 6
+    whole, played = Stay(), Stay()
+    started = await whole.begin(shared.post("/listening-sessions", {"channelId": name, "listenerId": "l1"}))
+    await shared.post(f"/listening-sessions/{started['id']}/end", {"sessionToken": started["sessionToken"]})
+    listener = Listener(name, sessionToken=started["sessionToken"])
+    await played.begin(listener.play(shared.presence))
+    await asyncio.sleep(2.5)
+    await whole.end(played.end(listener.stop()))
+    data = await until(
+        shared, time_of(name),
+        lambda data: data["totalSeconds"] >= played.least_seconds and data["activeSessions"] == 0,
+    )  # fmt: skip
+    assert 1 < played.least_seconds <= data["totalSeconds"] <= whole.most_seconds
     await listener.leave()
 
 
-async def test_a_killed_presence_server_ends_nobody_and_resumes_by_token(programs):
-    """Killed outright, a new start, the client back with its token: one session, and only the gap may be missing."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    first = await Listener().play(programs.presence)
-    await asyncio.sleep(6)
-    await programs.kill("presence_server")
-    await programs.start("presence_server")
-    again = await (back := Listener(sessionToken=first["sessionToken"])).play(programs.presence)
+async def test_a_killed_presence_server_ends_nobody_and_resumes_by_token(shared, name):
+    """Killed outright, a new start, the client back with its token: one session that goes on."""
+    first = await Listener(name).play(shared.presence)
+    before = await until(shared, time_of(name), lambda data: data["totalSeconds"] >= 1)
+    await shared.kill("presence_server")
+    await shared.start("presence_server")
+    again = await (back := Listener(name, sessionToken=first["sessionToken"])).play(shared.presence)
     assert (again["sessionId"], again["resumed"]) == (first["sessionId"], True)
-    data = await until(programs, TIME, lambda data: data["totalSeconds"] >= 8)
+    data = await until(shared, time_of(name), lambda data: data["totalSeconds"] > before["totalSeconds"])
     assert (data["totalSessions"], data["activeSessions"]) == (1, 1)
     await back.stop()
     await back.leave()
 
 
-async def test_a_disk_that_is_lost_loses_no_session_that_comes_back(programs):
+async def test_a_disk_that_is_lost_loses_no_session_that_comes_back(shared, name):
     """Another node with an empty folder takes the token; the record goes on."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    first = await Listener().play(programs.presence)
-    await until(programs, TIME, lambda data: data["totalSeconds"] >= 2)
-    await programs.kill("presence_server")
-    (programs.data / "presence").rename(programs.data / "lost")
-    await programs.start("presence_server")
-    again = await (back := Listener(sessionToken=first["sessionToken"])).play(programs.presence)
+    first = await Listener(name).play(shared.presence)
+    before = await until(shared, time_of(name), lambda data: data["totalSeconds"] >= 1)
+    await shared.kill("presence_server")
+    shared.folder("presence_server").rename(shared.data / name)
+    await shared.start("presence_server")
+    again = await (back := Listener(name, sessionToken=first["sessionToken"])).play(shared.presence)
     assert (again["sessionId"], again["resumed"]) == (first["sessionId"], True)
-    data = await until(programs, LIST, lambda data: data["sessions"][0]["durationSeconds"] >= 4)
+    data = await until(
+        shared, list_of(name), lambda data: data["sessions"][0]["durationSeconds"] > before["totalSeconds"] + 1
+    )
     assert len(data["sessions"]) == 1
+    await back.stop()
     await back.leave()
 
 
-async def test_what_happens_while_the_backend_is_away_arrives_later(programs):
+async def test_what_happens_while_the_backend_is_away_arrives_later(shared, name):
     """Sessions start and end without it: each is there once, with its own length."""
-    await programs.start("presence_server")
-    stopped = await (one := Listener()).play(programs.presence)
-    playing = await (two := Listener(listenerId="l2")).play(programs.presence)
-    await asyncio.sleep(2)
-    await one.stop()
-    await programs.start("backend_api")
+    await shared.kill("backend_api")
+    stay = Stay()
+    stopped = await stay.begin((one := Listener(name)).play(shared.presence))
+    playing = await (two := Listener(name, listenerId="l2")).play(shared.presence)
+    await asyncio.sleep(2.5)
+    await stay.end(one.stop())
+    await shared.start("backend_api")
     # The end of one arrives in a report of its own.
-    data = await until(programs, LIST, lambda data: _statuses(data) == ["active", "completed"])
+    data = await until(shared, list_of(name), lambda data: _statuses(data) == ["active", "completed"])
     by_id = {session["id"]: session for session in data["sessions"]}
     assert by_id[stopped["sessionId"]]["status"] == "completed"
-    assert 2 <= by_id[stopped["sessionId"]]["durationSeconds"] <= 4
+    assert stay.is_as_long_as(by_id[stopped["sessionId"]]["durationSeconds"])
     assert by_id[playing["sessionId"]]["status"] == "active"
     await one.leave()
     await two.leave()

@@ -9,12 +9,12 @@ from datetime import datetime
 
 import pytest
 
-from tests.end_to_end.test_viewers import Viewer
+from tests.end_to_end.crowd import Viewer
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NOT RUN: there is no redis-server")
 
 SLOT_SECONDS = 5.0
-LATEST_START = 25.0
+LATEST_START = 15.0
 """Seconds of a minute after which the scene would not end within it."""
 
 

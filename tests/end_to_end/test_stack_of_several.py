@@ -9,8 +9,8 @@ import urllib.request
 
 import pytest
 
-from tests.end_to_end.running import ROOT, free_ports
-from tests.end_to_end.test_viewers import Viewer
+from tests.end_to_end.crowd import Viewer
+from tests.end_to_end.running import ROOT, Stack, free_ports
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="NOT RUN: there is no redis-server")
 
@@ -20,12 +20,20 @@ def _is_ready(url: str) -> bool:
         return answer.status == 200
 
 
-async def test_three_processes_count_together(start_stack):
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A stack of three presence processes and the Redis between them."""
+    stack = Stack(tmp_path_factory.mktemp("three") / "var", presence=3).wait_ready()
+    yield stack
+    if stack.process.poll() is None:
+        stack.stop()
+
+
+async def test_three_processes_count_together(three):
     """Somebody on the first is seen on the third."""
-    stack = start_stack(presence=3).wait_ready()
     here, there = Viewer(), Viewer()
-    assert await here.join(stack.presence_urls[0]) == 1
-    await there.join(stack.presence_urls[2])
+    assert await here.join(three.presence_urls[0]) == 1
+    await there.join(three.presence_urls[2])
     await here.sees(2)
     await there.sees(2)
     await here.client.disconnect()
@@ -33,23 +41,22 @@ async def test_three_processes_count_together(start_stack):
     await there.client.disconnect()
 
 
-def test_one_of_three_dies_and_the_others_go_on(start_stack):
+def test_one_of_three_dies_and_the_others_go_on(three):
     """Each is a node with a folder of its own; a dead one, and a dead Redis, is reported; SIGTERM still ends with 0."""
-    stack = start_stack(presence=3).wait_ready()
-    printed = "\n".join(stack.lines)
-    assert all(f"{url}/socket.io/" in printed for url in stack.presence_urls)
+    printed = "\n".join(three.lines)
+    assert all(f"{url}/socket.io/" in printed for url in three.presence_urls)
     assert "Pages connect to the first of the sockets" in printed
-    names = {(stack.data / name / "node").read_text() for name in ("presence", "presence-2", "presence-3")}
+    names = {(three.data / name / "node").read_text() for name in ("presence", "presence-2", "presence-3")}
     assert len(names) == 3
 
-    os.kill(stack.pids_of("presence_server")[1], signal.SIGKILL)
-    assert stack.wait_line("presence-2").endswith("the others go on")
-    stack.kill("redis-server")
-    assert stack.wait_line("redis (process").endswith("the others go on")
+    os.kill(three.pids_of("presence_server")[1], signal.SIGKILL)
+    assert three.wait_line("presence-2").endswith("the others go on")
+    three.kill("redis-server")
+    assert three.wait_line("redis (process").endswith("the others go on")
 
-    assert stack.call("GET", "/readyz")[0] == 200
-    assert all(_is_alive(stack.presence_urls[number]) for number in (0, 2))
-    assert stack.stop() == 0
+    assert three.call("GET", "/readyz")[0] == 200
+    assert all(_is_alive(three.presence_urls[number]) for number in (0, 2))
+    assert three.stop() == 0
 
 
 def _is_alive(url: str) -> bool:
@@ -57,16 +64,11 @@ def _is_alive(url: str) -> bool:
         return answer.status == 200
 
 
-def test_a_configured_redis_that_is_not_there_is_said(start_stack):
-    """The stack is ready all the same: each process counts alone, and it is said why they do not together."""
+def test_without_the_configured_redis_and_then_without_a_presence_process(start_stack):
+    """Ready all the same, and it is said why they count alone; once the last one is dead, the stack ends."""
     stack = start_stack(presence=2, env={"PRESENCE__REDIS__URL": "redis://127.0.0.1:1/0"}).wait_ready()
     [words] = [line for line in stack.lines if "do not share their counts" in line]
     assert "127.0.0.1:1" in words
-
-
-def test_the_last_presence_process_ends_the_stack(start_stack):
-    """With none left there is nothing to play with."""
-    stack = start_stack(presence=2).wait_ready()
     first, second = stack.pids_of("presence_server")
     os.kill(first, signal.SIGKILL)
     stack.wait_line("the others go on")

@@ -8,7 +8,7 @@ import socketio
 
 async def main(url: str, room: str) -> None:
     client = socketio.AsyncClient(reconnection=False)
-    await client.connect(url, transports=["websocket"])
+    await client.connect(url, transports=["websocket"], wait_timeout=30)
     answer = await client.call("join", {"room": room})
     print(answer["viewerCount"], flush=True)
     await asyncio.Event().wait()

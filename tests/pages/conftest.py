@@ -4,7 +4,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,16 +15,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
 
 from scripts.stack import tokens
+from tests.browsing import browser
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-START_SECONDS = 30
+__all__ = ["browser"]
+
+START_SECONDS = 90
 READY = '"event":"ready"'
 EXPECTED_NOISE = "Failed to load resource"
 """What Chromium says about every answer that is no success; the pages show those."""
@@ -78,7 +74,7 @@ class Services:
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
         process = self._processes.pop(name)
         process.send_signal(number)
-        process.wait(20)
+        process.wait(60)
 
     def stop_all(self) -> None:
         for name in reversed(list(self._processes)):
@@ -136,17 +132,6 @@ def services(tmp_path_factory):
         yield running
     finally:
         running.stop_all()
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser():
-    """Chromium, once for the whole run."""
-    if shutil.which(CHROMIUM) is None:
-        pytest.skip(f"{CHROMIUM} is not installed: NO PAGE WAS LOOKED AT")
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        yield chromium
-        await chromium.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -129,7 +129,7 @@ async def test_a_token_that_does_not_open_the_room_is_told_so(visit, services):
 
 async def test_a_socket_whose_token_expires_asks_for_a_fresh_one(visit, services, room):
     """The socket ends with its token; the page then says that it has expired."""
-    page = await visit(f"/live/{room}", token=services.token("user", seconds=8))
+    page = await visit(f"/live/{room}", token=services.token("user", seconds=15))
     await shows(page, 1)
     await expect(page.get_by_role("heading", name="The token has expired")).to_be_visible(timeout=45_000)
 

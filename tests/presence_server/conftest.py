@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from presence_server.__main__ import main
 from presence_server.app import running
-from tests.presence_server.helpers import Page, serving_backend, settings
+from tests.presence_server.helpers import API_KEY, TOKEN_SECRET, Page, serving_backend, settings
 
 JAVASCRIPT_CLIENT = "socket.io-client@4.8.4"
 CACHE = Path(__file__).parents[2] / "var" / "cache" / JAVASCRIPT_CLIENT
@@ -60,6 +61,23 @@ async def page():
     yield make
     for made in pages:
         await made.client.disconnect()
+
+
+@pytest.fixture
+def ends(monkeypatch, capsys, tmp_path):
+    """Runs the program here, for what ends before anything is opened; its exit status and its lines."""
+
+    def run(*arguments: str, **environ: str) -> tuple[int, list[str]]:
+        keys = {"INTERNAL__API_KEY": API_KEY, "AUTH__SECRET": TOKEN_SECRET}
+        for name, text in (keys | {"PRESENCE__DATA_DIR": str(tmp_path / "data")} | environ).items():
+            monkeypatch.setenv(name, text)
+        try:
+            status = main(arguments)
+        except SystemExit as usage:
+            status = usage.code
+        return status, capsys.readouterr().err.splitlines()
+
+    return run
 
 
 @pytest.fixture(scope="session")

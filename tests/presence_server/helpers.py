@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
-import socketio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from joserfc import jwt
@@ -15,6 +14,7 @@ from joserfc.jwk import OctKey
 
 from presence_server.config import Root
 from presence_server.sessions.reports import NODES_PATH
+from tests.clients import Client
 
 API_KEY = "k3y-for-tests-0f9a7c51d2e84b36a1b0"
 TOKEN_SECRET = "t0ken-secret-for-tests-7d1e93c0b5aa42"
@@ -111,7 +111,7 @@ class Page:
     """A page of a host application: one client, the updates it heard, how it ended."""
 
     def __init__(self, **options: object) -> None:
-        self.client = socketio.AsyncClient(**{"reconnection": False, **options})
+        self.client = Client(**{"reconnection": False, **options})
         self.updates: list[tuple[int, dict]] = []
         self.draining: list[dict] = []
         self.reason: str | None = None

@@ -12,19 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
-import socketio
 
 from presence_server.delivery.outbox import opened
+from tests.clients import Client
 from tests.presence_server.helpers import API_KEY, TOKEN_SECRET, until
 from tests.presence_server.presence.servers import one_server
 
 ROOT = Path(__file__).parents[2]
-ENVIRON = {
-    "INTERNAL__API_KEY": API_KEY,
-    "AUTH__SECRET": TOKEN_SECRET,
-    "PRESENCE__SOCKET__TRANSPORTS": '["websocket"]',
-    "PRESENCE__REDIS__URL": "redis://127.0.0.1:1/0",
-}
+SHARED = {"PRESENCE__SOCKET__TRANSPORTS": '["websocket"]', "PRESENCE__REDIS__URL": "redis://127.0.0.1:1/0"}
+ENVIRON = {"INTERNAL__API_KEY": API_KEY, "AUTH__SECRET": TOKEN_SECRET, **SHARED}
 
 
 class Family:
@@ -90,7 +86,7 @@ async def test_three_processes_share_one_port_and_a_signal_stops_them_all(start,
     assert {line["process"] for line in lines} == {1, 2, 3}
     [url] = {line["url"] for line in lines}
     pids = family.children()
-    clients = [socketio.AsyncClient(reconnection=False) for _ in range(30)]
+    clients = [Client(reconnection=False) for _ in range(30)]
     for client in clients:
         await client.connect(url, transports=["websocket"])
     joined = [await client.call("join", {"room": "auction:demo"}, timeout=30) for client in clients]
@@ -187,19 +183,19 @@ def test_where_none_can_start_all_end_with_what_is_wrong(start, tmp_path):
         ({"PRESENCE__SOCKET__TRANSPORTS": '["polling", "websocket"]'}, 'transports = ["websocket"]'),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_to_do(start, tmp_path, environ, words):
+def test_what_cannot_work_is_refused_with_what_to_do(ends, tmp_path, environ, words):
     """One line and 78, by the check as well as by the start."""
     for arguments in ([], ["--check-config"]):
-        status, lines = start(*arguments, **environ).end()
+        status, lines = ends("--processes", "3", *arguments, **SHARED | environ)
         assert (status, len(lines)) == (78, 1)
         assert words in lines[0]
     assert not (tmp_path / "data").exists()
 
 
-def test_the_number_of_processes_is_checked(start):
+def test_the_number_of_processes_is_checked(ends):
     """None are too few for a configuration, a word is bad usage; a good number passes in silence."""
-    status, lines = start("--processes", "0").end()
+    status, lines = ends("--processes", "0", **SHARED)
     assert (status, len(lines)) == (78, 1)
     assert "command line: presence.processes" in lines[0]
-    assert start("--processes", "many").end()[0] == 2
-    assert start("--check-config").end() == (0, [])
+    assert ends("--processes", "many", **SHARED)[0] == 2
+    assert ends("--processes", "3", "--check-config", **SHARED) == (0, [])

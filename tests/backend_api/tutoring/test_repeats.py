@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.backend_api.tutoring.conftest import MEETING
+from tests.backend_api.tutoring.school import MEETING
 
 ADMIN = {"sub": "boss", "roles": ["admin"]}
 TEACHER = {"sub": "u-t1", "roles": ["teacher"], "teacherId": "t1"}

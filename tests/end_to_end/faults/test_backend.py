@@ -4,33 +4,34 @@ import asyncio
 import time
 
 import pytest
-import socketio
+
+from tests.clients import Client
 
 HISTORY = "/api/v1/rooms/auction:demo/analytics/viewers?timeRange=all&resolution=1m"
 
 
-async def _join(url: str) -> socketio.AsyncClient:
-    client = socketio.AsyncClient(reconnection=False)
+async def _join(url: str, room: str = "auction:demo") -> Client:
+    client = Client(reconnection=False)
     await client.connect(url, transports=["websocket"])
-    assert (await client.call("join", {"room": "auction:demo"}))["ok"] is True
+    assert (await client.call("join", {"room": room}))["ok"] is True
     return client
 
 
-async def test_a_backend_killed_and_started_again_has_every_part_once(programs):
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_backend_killed_and_started_again_has_every_part_once(shared, name):
     """Parts that could not be delivered wait on disk; the presence server's own end does not lose them."""
-    await programs.start("backend_api")
-    await programs.start("presence_server")
-    viewer = await _join(programs.presence)
-    await programs.kill("backend_api")
+    viewer = await _join(shared.presence, f"auction:{name}")
+    await shared.kill("backend_api")
     await viewer.disconnect()
-    await programs.stop("presence_server")
+    await shared.stop("presence_server")
 
-    await programs.start("backend_api")
-    assert (await programs.get(HISTORY))["snapshots"] == []
-    await programs.start("presence_server")
+    await shared.start("backend_api")
+    history = HISTORY.replace("demo", name)
+    assert (await shared.get(history))["snapshots"] == []
+    await shared.start("presence_server")
 
-    deadline = time.monotonic() + 20
-    while not (points := (await programs.get(HISTORY))["snapshots"]):
+    deadline = time.monotonic() + 60
+    while not (points := (await shared.get(history))["snapshots"]):
         assert time.monotonic() < deadline, "the part did not arrive"
         await asyncio.sleep(0.1)
     assert sum(point["peakViewers"] for point in points) == len(points)

@@ -28,7 +28,7 @@ async def _metrics(programs, name):
     return re.search(r"^jobs_leading 1\.0$", text, re.M) is not None, runs
 
 
-async def _until_it_leads(programs, name, seconds=30):
+async def _until_it_leads(programs, name, seconds=60):
     """And has run jobs."""
     async with asyncio.timeout(seconds):
         while not all(await _metrics(programs, name)):
@@ -36,7 +36,7 @@ async def _until_it_leads(programs, name, seconds=30):
 
 
 async def _leader(programs):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             for name in BACKENDS:
                 if all(await _metrics(programs, name)):
@@ -63,7 +63,7 @@ async def test_jobs_run_on_one_backend_and_the_other_takes_over_from_a_dead_one(
     await programs.kill(leader)
     if moved:
         await database.leases.update_one({"_id": "jobs"}, {"$set": {"expires_at": time.time() - 1}})
-    await _until_it_leads(programs, other, seconds=30 if moved else 45)
+    await _until_it_leads(programs, other, seconds=60)
 
     assert (await database.leases.find_one({"_id": "jobs"}))["term"] == term + 1
     await programs.start("backend_api", leader)
@@ -95,9 +95,7 @@ async def test_reports_go_to_the_backend_that_answers_and_none_is_lost_or_double
     """One is killed, comes back, the other is killed, then the first hangs: each acknowledged session is kept once."""
     await asyncio.gather(*(programs.start("backend_api", name) for name in BACKENDS))
     urls = ",".join(f'"http://{programs.address(name)}"' for name in BACKENDS)
-    await programs.start(
-        "presence_server", PRESENCE__BACKEND__URLS=f"[{urls}]", PRESENCE__BACKEND__TIMEOUT_SECONDS="0.5"
-    )
+    await programs.start("presence_server", PRESENCE__BACKEND__URLS=f"[{urls}]", PRESENCE__BACKEND__TIMEOUT_SECONDS="2")
     viewer, announced, done = Stayer(), [], asyncio.Event()
     await viewer.open(programs.presence)
     listening = [asyncio.create_task(_listen(programs, done, announced)) for _ in range(3)]
@@ -123,13 +121,13 @@ async def test_reports_go_to_the_backend_that_answers_and_none_is_lost_or_double
     parts = [part_of(document) async for document in database[PARTS].find({"r": "auction:demo"})]
     assert {f"{part.node}:{part.boot}" for part in parts} == set(viewer.epochs)
     stored = sum(slot.viewer_ms for part in parts for slot in part.slots.values()) / 1000
-    assert stored == pytest.approx(viewer.viewer_seconds, rel=0.05, abs=0.3)
+    assert stored == pytest.approx(viewer.viewer_seconds, rel=0.05, abs=1.0)
 
 
 async def _stored(database, announced):
     """The sessions that are acknowledged from now on begin to arrive: a backend was found that takes them."""
     known = len(announced)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(announced) < known + 6:
             await asyncio.sleep(0.05)
         wanted = announced[known + 3]

@@ -14,7 +14,8 @@ from tests.presence_server.presence.servers import one_server
 NODES = ("presence_server-1", "presence_server-2", "presence_server-3")
 LIMITS = {"PRESENCE__LIMITS__SOCKETS_PER_ADDRESS": "10000"}
 
-QUIET_SECONDS, LEASE_SECONDS, RECOVERY_SECONDS = 2.0, 15.0, 5.0
+PATIENCE_SECONDS = 60.0
+"""What is promised, 2 s, a lease and 5 s, is held by a moved clock in `test_simulated.py`; here it is printed."""
 OUTAGES = pytest.mark.parametrize(
     "outage_seconds", [5.0, pytest.param(60.0, marks=[pytest.mark.slow, pytest.mark.timeout(400)])]
 )
@@ -60,22 +61,22 @@ async def ready(programs, name):
 
 
 async def test_three_thousand_sockets_on_three_nodes(nodes, crowd):
-    """The truth after two quiet seconds; after a kill within fifteen; and no ghost when the killed one is back."""
+    """The truth when it is quiet, and after a kill; and no ghost when the killed one is back."""
     await crowd.come(3_000)
     await crowd.churn(3)
-    print(f"right {await crowd.knows(QUIET_SECONDS):.2f} s after the last change")
+    print(f"right {await crowd.knows(PATIENCE_SECONDS):.2f} s after the last change")
 
     killed = NODES[1]
     await nodes.kill(killed)
     crowd.here[url(nodes, killed)].clear()
-    print(f"right {await crowd.knows(LEASE_SECONDS):.2f} s after the kill")
+    print(f"right {await crowd.knows(PATIENCE_SECONDS):.2f} s after the kill")
 
     await nodes.start("presence_server", killed, **LIMITS)
     for _ in range(30):
         assert crowd.wrong() == []
         await asyncio.sleep(0.1)
     await crowd.come(300, url(nodes, killed))
-    print(f"right {await crowd.knows(QUIET_SECONDS):.2f} s after others came to the one that is back")
+    print(f"right {await crowd.knows(PATIENCE_SECONDS):.2f} s after others came to the one that is back")
 
 
 async def _outage(nodes, crowd, seconds):
@@ -98,15 +99,15 @@ async def _outage(nodes, crowd, seconds):
 
 
 async def _recovered(crowd, what):
-    print(f"right {await crowd.knows(RECOVERY_SECONDS):.2f} s after Redis {what}")
+    print(f"right {await crowd.knows(PATIENCE_SECONDS):.2f} s after Redis {what}")
     assert not any(visitor.is_lost for visitor in crowd.everybody())
 
 
 @OUTAGES
 async def test_redis_stopped_and_restarted_empty(nodes, crowd, redis, outage_seconds):
-    """Sockets stay, counts are local and say so; right again within five seconds of its return."""
+    """Sockets stay, counts are local and say so; right again after its return."""
     await crowd.come(150)
-    await crowd.knows(QUIET_SECONDS)
+    await crowd.knows(PATIENCE_SECONDS)
     redis.stop()
     await _outage(nodes, crowd, outage_seconds)
     redis.start()
@@ -117,7 +118,7 @@ async def test_redis_stopped_and_restarted_empty(nodes, crowd, redis, outage_sec
 async def test_redis_frozen(nodes, crowd, redis, outage_seconds):
     """It holds its connections and answers nothing; then it wakes, with everything it had and late commands to do."""
     await crowd.come(150)
-    await crowd.knows(QUIET_SECONDS)
+    await crowd.knows(PATIENCE_SECONDS)
     redis.freeze()
     crowd.go(30)
     await _outage(nodes, crowd, outage_seconds + 5)
@@ -138,7 +139,7 @@ async def test_redis_flushed(nodes, crowd, redis):
 async def test_a_subscribers_buffer_overrun(nodes, crowd, redis):
     """Redis drops a subscriber that does not keep up; it hears again, and learns what it missed."""
     await crowd.come(150)
-    await crowd.knows(QUIET_SECONDS)
+    await crowd.knows(PATIENCE_SECONDS)
     redis.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 65536 32768 1")
     frozen = nodes.children[NODES[0]].pid
     os.kill(frozen, signal.SIGSTOP)
@@ -157,12 +158,12 @@ async def test_a_subscribers_buffer_overrun(nodes, crowd, redis):
 async def test_a_node_frozen_until_it_was_given_up(nodes, crowd, redis):
     """The others count it out; when it wakes, its sockets count again, and what it says late undoes nothing."""
     await crowd.come(150)
-    await crowd.knows(QUIET_SECONDS)
+    await crowd.knows(PATIENCE_SECONDS)
     frozen = NODES[2]
     asleep, crowd.here[url(nodes, frozen)] = crowd.here[url(nodes, frozen)], []
     os.kill(nodes.children[frozen].pid, signal.SIGSTOP)
     try:
-        print(f"right {await crowd.knows(LEASE_SECONDS):.2f} s after the freeze")
+        print(f"right {await crowd.knows(PATIENCE_SECONDS):.2f} s after the freeze")
     finally:
         os.kill(nodes.children[frozen].pid, signal.SIGCONT)
     crowd.here[url(nodes, frozen)] = asleep

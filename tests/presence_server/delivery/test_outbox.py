@@ -1,7 +1,9 @@
 """The durable queue: order, sameness, refusal, kills."""
 
 import asyncio
+import os
 import random
+import signal
 import sqlite3
 import sys
 import time
@@ -157,16 +159,21 @@ async def test_a_cancelled_writer_leaves_clean_ground(tmp_path):
 async def test_nothing_that_was_promised_is_lost_by_kill_9(tmp_path):
     """Twelve kills at random moments of one writer after another; a transaction is there whole or not at all."""
     path, chance, promised = tmp_path / "outbox.db", random.Random(1), []
+    writers = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.presence_server.delivery.outbox_writer", str(path),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
     for kill in range(12):
-        writer = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.presence_server.delivery.outbox_writer", str(path), str(kill * 1_000_000),
-            stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3],
-        )  # fmt: skip
-        first = await writer.stdout.readline()
+        writers.stdin.write(b"%d\n" % (kill * 1_000_000))
+        pid = int(await writers.stdout.readline())
+        line = await writers.stdout.readline()
         await asyncio.sleep(chance.random() * 0.05)
-        writer.kill()
-        rest, _ = await writer.communicate()
-        promised += [int(line) for line in (first + rest).splitlines()]
+        os.kill(pid, signal.SIGKILL)
+        while line != b"over\n":
+            promised.append(int(line))
+            line = await writers.stdout.readline()
+    writers.stdin.close()
+    await writers.wait()
     async with _open(tmp_path, 64 * MEBIBYTE) as outbox:
         kept = await _take(outbox)
     assert len(promised) > 12

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import socketio
 
+from tests.clients import Client
 from tests.presence_server.engine.support import moments, ours
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
@@ -115,7 +116,7 @@ async def test_the_javascript_client_comes_back_after_a_drain(node_modules):
 @pytest.mark.parametrize("namespace", ["/", "/admin"])
 async def test_the_python_client_comes_speaks_and_goes(run, transports, namespace):
     """Events, binary and acks both ways, then a clean leave."""
-    client, heard = socketio.AsyncClient(), []
+    client, heard = Client(), []
     client.on("n", lambda *data: heard.append(data), namespace=namespace)
     client.on("question", lambda: ("answer", 42), namespace=namespace)
     await client.connect(run.url, auth={"token": "t"}, transports=transports, namespaces=[namespace])
@@ -134,7 +135,7 @@ async def test_the_python_client_comes_speaks_and_goes(run, transports, namespac
 
 async def test_the_python_client_is_told_why_it_is_refused(run):
     """The reason of the handler reaches it."""
-    client = socketio.AsyncClient(reconnection=False)
+    client = Client(reconnection=False)
     errors = []
     client.on("connect_error", errors.append)
     with pytest.raises(socketio.exceptions.ConnectionError):

@@ -38,12 +38,12 @@ async def meet(page):
     return meet
 
 
-async def _right_again(start_page, pages, nodes, seconds):
+async def _right_again(start_page, pages, nodes):
     """Who comes now is counted by everybody, and nobody is told that it may not be all."""
     third = await start_page().open(nodes[0].url)
     await third.join(ROOM)
     for one in [*pages, third]:
-        await until(lambda one=one: one.count == 3 and "degraded" not in one.updates[-1][1], seconds)
+        await until(lambda one=one: one.count == 3 and "degraded" not in one.updates[-1][1])
         assert one.reason is None
 
 
@@ -56,7 +56,7 @@ async def test_a_slot_that_moves_to_another_server(tmp_path, start_nodes, meet, 
         owner = next(server for server in servers if _owns(server, SLOT))
         target = next(server for server in servers if server is not owner)
         await asyncio.to_thread(_move, servers, owner, target)
-        await _right_again(page, pages, nodes, 5)
+        await _right_again(page, pages, nodes)
 
 
 async def test_the_membership_is_long_on_its_way_to_a_new_server(tmp_path, start_nodes, meet):
@@ -117,7 +117,7 @@ async def test_a_master_that_dies(tmp_path, start_nodes, meet, page):
         async with asyncio.timeout(30):
             while b"role:master" not in await asyncio.to_thread(_replication, replica):
                 await asyncio.sleep(0.05)
-        await _right_again(page, pages, nodes, 5)
+        await _right_again(page, pages, nodes)
 
 
 def _replication(server):
@@ -180,8 +180,8 @@ async def test_a_cluster_node_that_dies_and_is_replaced(tmp_path, start_nodes, m
         for other in others:
             await other.join(elsewhere)
         owner.stop()
-        await until(lambda: pages[0].count == 1 and pages[0].updates[-1][1].get("degraded"), 10)
+        await until(lambda: pages[0].count == 1 and pages[0].updates[-1][1].get("degraded"))
         await others[0].sees(2)
         owner.start()
-        await _right_again(page, pages, nodes, 10)
+        await _right_again(page, pages, nodes)
         assert not [details for other in others for _, details in other.updates if "degraded" in details]

@@ -95,7 +95,7 @@ async def test_a_join_never_waits_long_for_redis(redis, start_nodes, page):
         redis.thaw()
     assert waited >= 0.2
     for one in (first, second):
-        await until(lambda one=one: one.count == 2, 10)
+        await until(lambda one=one: one.count == 2)
 
 
 async def test_redis_that_is_not_there_keeps_no_server_from_starting(start_nodes, page):

@@ -73,10 +73,10 @@ async def test_more_people_than_a_script_counts_are_counted_exactly_all_the_same
         b.come(range(1_000, 3_000))
         c.come(range(2_999, 3_500))
         for node in (a, b, c):
-            await until(lambda node=node: node.figures == (4_501, 3_500), 10)
+            await until(lambda node=node: node.figures == (4_501, 3_500))
         b.go(range(1_500, 3_000))
         for node in (a, b, c):
-            await until(lambda node=node: node.figures == (3_001, 2_501), 10)
+            await until(lambda node=node: node.figures == (3_001, 2_501))
         assert not any(node.is_estimate for node in (a, b, c))
 
 
@@ -87,10 +87,10 @@ async def test_beyond_ten_thousand_they_are_estimated_until_there_are_less_again
         a.come(range(0, 8_000))
         b.come(range(4_000, 12_000))
         for node in (a, b):
-            await until(lambda node=node: node.is_estimate and abs(node.figures[1] - 12_000) < 600, 20)
+            await until(lambda node=node: node.is_estimate and abs(node.figures[1] - 12_000) < 600)
         a.go(range(0, 3_000))
         for node in (a, b):
-            await until(lambda node=node: node.is_estimate and abs(node.figures[1] - 9_000) < 450, 20)
+            await until(lambda node=node: node.is_estimate and abs(node.figures[1] - 9_000) < 450)
         b.go(range(8_000, 12_000))
         for node in (a, b):
-            await until(lambda node=node: not node.is_estimate and node.figures == (9_000, 5_000), 20)
+            await until(lambda node=node: not node.is_estimate and node.figures == (9_000, 5_000))

@@ -13,7 +13,7 @@ def say(*words: object) -> None:
 
 async def main(url: str, transports: str) -> None:
     client = socketio.AsyncClient(reconnection=False)
-    await client.connect(url, transports=transports.split(","))
+    await client.connect(url, transports=transports.split(","), wait_timeout=30)
     say("transport", client.transport())
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -8,25 +8,22 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser
 
 HERE = Path(__file__).parent
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 class BrowserClient:
-    """A tab of the system's Chromium, in a browser of its own."""
+    """A tab of the system's Chromium, in a context of its own."""
 
-    def __init__(self, page_url: str) -> None:
-        self._page_url = page_url
+    def __init__(self, browser: Browser, page_url: str) -> None:
+        self._browser, self._page_url = browser, page_url
         self._steps = AsyncExitStack()
 
     async def open(self, url: str, transports: list[str]) -> None:
-        playwright = await self._steps.enter_async_context(async_playwright())
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        self._steps.push_async_callback(browser.close)
-        self._page = await browser.new_page()
+        context = await self._browser.new_context()
+        self._steps.push_async_callback(context.close)
+        self._page = await context.new_page()
         await self._page.goto(f"{self._page_url}/?{urlencode({'url': url, 'transports': ','.join(transports)})}")
         await self._connected(transports[-1])
 

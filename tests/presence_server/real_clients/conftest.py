@@ -1,17 +1,47 @@
 """A browser, a page server and the JavaScript client for the tests of real clients."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 
-from tests.presence_server.helpers import serving
+from presence_server.app import running
+from tests.browsing import browser, in_its_loop
+from tests.presence_server.helpers import Page, serving, serving_backend, settings
 from tests.presence_server.real_clients.clients import BrowserClient, in_node, in_python
+
+__all__ = ["browser"]
 
 VENDOR = Path(__file__).parents[3] / "backend_api/pages/static/vendor"
 
 
-@pytest.fixture
+@in_its_loop
+async def start(tmp_path):
+    """Starts a presence server with such settings in its table, in the browser's loop; it stops with the test."""
+    async with AsyncExitStack() as stack:
+        backend = await stack.enter_async_context(serving_backend())
+
+        async def start(**presence: object):
+            return await stack.enter_async_context(running(settings(tmp_path / "data", backend.url, **presence)))
+
+        yield start
+
+
+@in_its_loop
+async def page():
+    """Makes pages of the test's own; those that are still open are closed with it."""
+    pages = []
+
+    def make() -> Page:
+        pages.append(Page())
+        return pages[-1]
+
+    yield make
+    for made in pages:
+        await made.client.disconnect()
+
+
+@in_its_loop
 async def page_url():
     """Where the page of the browser is: another origin than the server's."""
 
@@ -25,11 +55,11 @@ async def page_url():
         yield url
 
 
-@pytest.fixture
-async def client(request, page_url):
+@in_its_loop
+async def client(request, browser, page_url):
     """The client that the test's parameter names."""
     if request.param == "chromium":
-        made = BrowserClient(page_url)
+        made = BrowserClient(browser, page_url)
     elif request.param == "node":
         made = in_node(request.getfixturevalue("node_modules"))
     else:

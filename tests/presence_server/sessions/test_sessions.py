@@ -9,6 +9,7 @@ import socketio
 
 from presence_server.app import running
 from presence_server.config import BackendPeer
+from tests.clients import Client
 from tests.presence_server.engine.support import Raw
 from tests.presence_server.helpers import settings, token, until
 
@@ -19,7 +20,7 @@ class Player:
     """One page that plays a channel."""
 
     def __init__(self) -> None:
-        self.client = socketio.AsyncClient(reconnection=False)
+        self.client = Client(reconnection=False)
         self.sessions: asyncio.Queue[dict] = asyncio.Queue()
         self.client.on("session", self.sessions.put, namespace=LISTENING)
 
@@ -187,16 +188,20 @@ async def test_open_intervals_and_their_outbox_are_measured(presence, backend):
     """By kind; what waits, and what became of the attempts."""
     player = Player()
     await player.play(presence.url)
-    await until(lambda: intervals(backend))
-    await asyncio.sleep(0.2)
-    async with aiohttp.ClientSession() as http, http.get(f"{presence.url}/metrics") as answer:
-        text = await answer.text()
+    done = 'presence_session_report_attempts_total{outcome="done"} 1.0'
+    async with aiohttp.ClientSession() as http, asyncio.timeout(30):
+        while done not in (text := await _metrics(http, presence)):
+            await asyncio.sleep(0.02)
     assert 'presence_open_intervals{kind="listening"} 1.0' in text
     assert 'presence_open_intervals{kind="tutoring"} 0.0' in text
     assert "presence_session_outbox_reports 0.0" in text
     assert "presence_session_reports_unfiled 0.0" in text
-    assert 'presence_session_report_attempts_total{outcome="done"} 1.0' in text
     await player.client.disconnect()
+
+
+async def _metrics(http, presence):
+    async with http.get(f"{presence.url}/metrics") as answer:
+        return await answer.text()
 
 
 async def test_a_shutdown_closes_intervals_as_the_servers_doing(tmp_path, backend):
@@ -212,7 +217,7 @@ async def test_a_socket_ends_with_its_token(presence, backend):
     """The session goes on only with a fresh one."""
     player, gone = Player(), asyncio.Event()
     player.client.on("disconnect", lambda *_: gone.set(), namespace=LISTENING)
-    await player.play(presence.url, token=token(seconds=2))
+    await player.play(presence.url, token=token(seconds=4))
     await asyncio.wait_for(gone.wait(), 30)
     await until(lambda: [r for r in intervals(backend).values() if "closedAt" in r])
 

@@ -194,18 +194,19 @@ function showWay(link) {
 }
 
 // Whoever pressed End has ended it: it is kept and said again until it is answered, and nothing else is said meanwhile.
+// The socket is told first: a server that hangs keeps an answer back for as long as the page has patience.
 async function end() {
   if (isEnding) return;
   isEnding = true;
   show('end-problem', '');
   if (wish === null) keepWish(saidNow('button'));
+  connect();
+  endBySocket();
   const { status, data } = await call('end-session', wish);
   isEnding = false;
   if (data || (status > 0 && status < 500 && status !== 429)) keepWish(null);
   if (data) return take(data);
   if (wish === null) return show('end-problem', 'The session could not be ended. Try again.');
-  connect();
-  endBySocket();
   showEnding();
   clearTimeout(retry);
   retry = setTimeout(beat, RETRY_MS);

@@ -5,11 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import expect
 
-from tests.backend_api.browsing import browser, context
+from tests.browsing import BROWSER_TESTS
 
-__all__ = ["browser", "context"]
-
-pytestmark = pytest.mark.browser
+pytestmark = BROWSER_TESTS
 
 ADMIN = {"sub": "boss", "roles": ["admin"]}
 TEACHER = {"sub": "u-t1", "roles": ["teacher"], "teacherId": "t1"}

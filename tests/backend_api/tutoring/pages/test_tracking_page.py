@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import expect
 
-from tests.backend_api.browsing import browser
 from tests.backend_api.program import API_KEY
+from tests.browsing import BROWSER_TESTS, in_its_loop
 
-__all__ = ["browser"]
-
-pytestmark = pytest.mark.browser
+pytestmark = BROWSER_TESTS
 
 ADMIN = {"sub": "boss", "roles": ["admin"]}
 
 
-@pytest.fixture
+@in_its_loop
 async def context(browser):
     """A browser in which the meeting provider is a page of the test's."""
     context = await browser.new_context()
@@ -288,7 +286,7 @@ async def test_an_end_outlives_the_page_that_could_not_say_it(api, make_link, co
     api.clock.at += 600
     await page.reload()
     await context.unroute("**/api/zoom/*")
-    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=45_000)
     row = await until(api, link, sessionStatus="ended")
     assert (row["endReason"], row["durationSeconds"]) == ("button", 600)
     assert row["clientDurationMinutes"] < 1

@@ -1,14 +1,11 @@
 """The learner's page in a real browser."""
 
-import pytest
 from playwright.async_api import expect
 
 from backend_api.contract.wire import at, rfc3339
-from tests.backend_api.browsing import browser, context
+from tests.browsing import BROWSER_TESTS
 
-__all__ = ["browser", "context"]
-
-pytestmark = pytest.mark.browser
+pytestmark = BROWSER_TESTS
 
 ANN = {"sub": "ann", "roles": ["user"]}
 TRACK = "/api/study-sessions/stream-duration"

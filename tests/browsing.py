@@ -1,0 +1,30 @@
+"""The system's Chromium, once for all tests of a worker that run in the session's loop; contexts are the tests' own."""
+
+import shutil
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+in_its_loop = pytest_asyncio.fixture(loop_scope="session")
+"""Makes a fixture that tests with the browser can use."""
+BROWSER_TESTS = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser():
+    """Popup blocking is on, as in a browser that nobody drives."""
+    if shutil.which(CHROMIUM) is None:
+        pytest.skip(f"{CHROMIUM} is not installed: NO PAGE WAS LOOKED AT")
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=["--disable-popup-blocking"]
+        )
+        yield chromium
+        await chromium.close()
