@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import expect
@@ -93,9 +93,14 @@ async def test_the_countdown_starts_the_lesson(api, make_link, context, path_of)
     page = await context.new_page()
     # The tools that drive the browser count as taps: what a blocker does is done by hand.
     await page.add_init_script("window.open = () => null")
+    await page.clock.install()
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     await page.goto(path_of(link))
+    await expect(page.get_by_role("heading", name="Your lesson")).to_be_visible()
+    await page.clock.run_for(2_000)
     await expect(page.get_by_text("3", exact=True)).to_be_visible()
     assert (await session_of(api, link))["sessionStatus"] == "pending"
+    await page.clock.run_for(3_000)
     await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
     await expect(page.get_by_role("link", name="Open the meeting")).to_have_attribute(
         "href", "https://zoom.us/j/1234567890?pwd=secret"
