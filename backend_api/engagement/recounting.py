@@ -122,26 +122,37 @@ class Recounter:
     async def _read(self, track: str, start_at: float, last_at: float, seconds: float, ends_from: float) -> _Read:
         """A stretch of about so many seconds, or a shorter one where those have too many events."""
         end_at = min(last_at, self._reach(start_at, seconds))
-        ends_until = max(end_at, min(end_at + AHEAD_SECONDS, last_at)) + NEAR_END_SECONDS
-        ends_until = max(ends_from, min(ends_until, self._now() + 2 * FUTURE_SECONDS))
-        limit = TOO_MANY if end_at - start_at > SLICE_SECONDS else 0
-        events, ends = await asyncio.gather(
-            self._raw.between({track}, start_at, end_at, limit),
-            self._ends(track, ends_from, ends_until, end_at - start_at),
-        )
-        if limit and len(events) >= limit:
-            end_at = min(last_at, self._reach(start_at, SLICE_SECONDS))
-            events = await self._raw.between({track}, start_at, end_at)
+        if end_at - start_at <= HOUR_SECONDS:
+            (events, end_at), (ends, ends_until) = await asyncio.gather(
+                self._events(track, start_at, end_at), self._ends(track, start_at, end_at, last_at, ends_from)
+            )
+        else:
+            # Before it is known how lively they are, the ends of many hours may be too many.
+            events, end_at = await self._events(track, start_at, end_at)
+            ends, ends_until = await self._ends(track, start_at, end_at, last_at, ends_from)
         return _Read(start_at, end_at, events, ends, ends_until)
 
-    async def _ends(self, track: str, start_at: float, end_at: float, seconds: float) -> list[Raw]:
-        """So many seconds at once, as the events."""
+    async def _events(self, track: str, start_at: float, end_at: float) -> tuple[list[Raw], float]:
+        """All but ends, and up to when: where there are too many, one slice."""
+        limit = TOO_MANY if end_at - start_at > SLICE_SECONDS else 0
+        events = await self._raw.between({track}, start_at, end_at, limit)
+        if not limit or len(events) < limit:
+            return events, end_at
+        end_at = min(end_at, self._reach(start_at, SLICE_SECONDS))
+        return await self._raw.between({track}, start_at, end_at), end_at
+
+    async def _ends(
+        self, track: str, start_at: float, end_at: float, last_at: float, ends_from: float
+    ) -> tuple[list[Raw], float]:
+        """Those that were not read before, and up to when they are now; so many seconds at once as of the events."""
+        ends_until = max(end_at, min(end_at + AHEAD_SECONDS, last_at)) + NEAR_END_SECONDS
+        ends_until = max(ends_from, min(ends_until, self._now() + 2 * FUTURE_SECONDS))
         found: list[Raw] = []
-        while start_at < end_at:
-            until = min(end_at, start_at + seconds)
-            found += await self._raw.ends_between(track, start_at, until)
-            start_at = until
-        return found
+        while ends_from < ends_until:
+            until = min(ends_until, ends_from + end_at - start_at)
+            found += await self._raw.ends_between(track, ends_from, until)
+            ends_from = until
+        return found, ends_until
 
     def _reach(self, start_at: float, seconds: float) -> float:
         """Whole hours, or whole slices of one hour."""
