@@ -39,7 +39,7 @@ class Scale(NamedTuple):
     seconds: float
 
 
-FULL = Scale(batches=40, hour=42_000, day=1_000_000, year=1_000_000, days=365, seconds=700)
+FULL = Scale(batches=40, hour=42_000, day=1_000_000, year=1_000_000, days=365, seconds=2_400)
 QUICK = Scale(batches=5, hour=4_200, day=20_000, year=20_000, days=40, seconds=115)
 
 
