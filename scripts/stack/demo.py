@@ -8,7 +8,7 @@ import math
 import random
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,16 @@ async def run(sockets: Sockets, school: School | None) -> None:
         tasks += [_task(student(school, name, seed)) for seed, name in enumerate(STUDENTS)]
         tasks += [_task(learner(school, name, seed)) for seed, name in enumerate(LEARNERS)]
     await stop.wait()
-    for task in tasks:
-        task.cancel()
+    await end(tasks)
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels until all have ended: the client library loses a cancellation that comes together with an answer."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -14,6 +14,7 @@ from pymongo import AsyncMongoClient
 
 from backend_api.sessions.documents import HISTORY, LIVE
 from backend_api.viewers.documents import PARTS, part_of
+from scripts.stack.demo import end
 from tests.end_to_end.balancer import BALANCERS, Balancer
 from tests.end_to_end.crowd import ROOM, Listener, Stayer, come_and_go
 
@@ -143,9 +144,7 @@ async def _restarted(cluster, *, rounds, viewers, listeners, churners, pause_sec
         await _until_all_are_back(stayers, tuned)
         await asyncio.sleep(pause_seconds)
     await _until_every_node_says(programs, viewers)
-    for task in passers:
-        task.cancel()
-    await asyncio.gather(*passers, return_exceptions=True)
+    await end(passers)
     await asyncio.gather(*(one.stop() for one in tuned), *(one.close() for one in stayers))
     for name in NODES:
         await programs.stop(name)
