@@ -120,8 +120,7 @@ def _explaining(
         try:
             return await handler(request)
         except web.HTTPNotFound as error:
-            wants_page = "text/html" in request.headers.get("Accept", "")
-            return nowhere(request) if nowhere and wants_page else _framework_problem(request, error)
+            return _page_of(request, nowhere) or _framework_problem(request, error)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
@@ -136,6 +135,15 @@ def _explaining(
             return problem(500, "The request failed; the log knows why.", request_id_of(request))
 
     return explain
+
+
+def _page_of(request: web.Request, nowhere: Callable[[web.Request], web.Response] | None) -> web.Response | None:
+    if nowhere is None or "text/html" not in request.headers.get("Accept", ""):
+        return None
+    try:
+        return nowhere(request)
+    except ValueError:  # Pages name their own address, and a Host may be none.
+        return None
 
 
 def _app_problem(request: web.Request, error: AppError) -> web.Response:

@@ -5,6 +5,7 @@ before the outbox gets it: what the outbox knows to be closed is never taken for
 """
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,6 +55,8 @@ class Journal:
                 self._lines += len(lines)
                 await in_thread(self._writer, self._append, lines)
         except OSError as error:
+            # Some of it is missing or torn: the next write makes the file anew.
+            self._lines = sys.maxsize
             log.warning("journal_not_written", reason=str(error))
 
     def left(self) -> Left:

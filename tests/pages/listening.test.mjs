@@ -107,7 +107,12 @@ test('without a socket in five seconds HTTP starts, beats, and hands over to the
 });
 
 test('a session that HTTP began too late is ended at once', async () => {
-  for (const overtaken of [() => socket.hears('session', SOCKET_SESSION), (handle) => endListeningSession(handle)]) {
+  const goneOnWithOverHttp = () => {
+    socket.hears('session', SOCKET_SESSION);
+    socket.hears('disconnect', 'transport close');
+    mock.timers.tick(5_000);
+  };
+  for (const overtaken of [() => socket.hears('session', SOCKET_SESSION), (handle) => endListeningSession(handle), goneOnWithOverHttp]) {
     let answerNow;
     answers = [new Promise((done) => { answerNow = done; })];
     beacons = [];

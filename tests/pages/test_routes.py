@@ -88,6 +88,8 @@ async def test_a_browser_at_no_page_gets_one_and_a_program_gets_a_problem(client
     assert "There is nothing here" in text and 'href="/"' in text
     told = await client.get("/nothing/here")
     assert (told.status, told.content_type) == (404, "application/problem+json")
+    odd = await client.get("/nothing/here", headers={"Accept": "text/html", "Host": "a:99999"})
+    assert (odd.status, odd.content_type) == (404, "application/problem+json")
 
 
 async def test_what_comes_from_the_address_is_escaped(client):

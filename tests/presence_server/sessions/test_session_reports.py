@@ -173,6 +173,25 @@ async def test_a_line_written_while_the_journal_is_made_anew_comes_after_it(tmp_
     assert left.last_at == T + 2
 
 
+@pytest.mark.parametrize("failing", ["_rewrite", "_append"])
+async def test_a_journal_that_could_not_be_written_is_made_anew_by_the_next_write(tmp_path, monkeypatch, failing):
+    """What the failed write had to say is in it: an interval that ended is not taken for one that was killed."""
+    journal, intervals = Journal(tmp_path / "intervals.log"), Intervals("n1", 1)
+    claims = SessionClaims("listening", "s1", T, "", ("c1", "", ""))
+    await journal.write(T, [intervals.open("s1", claims, "i-s1", {"channel_id": "c1"}, T)])
+
+    def full(_records):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as on_a_full_disk:
+        on_a_full_disk.setattr(journals, "_COMPACT_ABOVE", -100 if failing == "_rewrite" else 2_000)
+        on_a_full_disk.setattr(journal, failing, full)
+        await journal.write(T + 1, [intervals.close("s1", "stop", T + 1, T + 1)])
+    assert [report.interval_id for report in journal.left().open] == ["i-s1"]
+    await journal.write(T + 2)
+    assert (journal.left().open, journal.left().last_at) == ([], T + 2)
+
+
 async def test_a_killed_node_files_what_was_open_at_its_last_beat(live):
     """The next life closes it as killed; what had been stopped is not touched."""
     async with live() as node:

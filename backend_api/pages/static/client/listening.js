@@ -117,7 +117,8 @@ export function startListeningSession({
     const response = known === null
       ? await call('/listening-sessions', 'POST', what)
       : await call(`/listening-sessions/${known.sessionId}`, 'PATCH', { sessionToken: known.sessionToken });
-    if (isOver || via !== 'http') return known === null ? abandon(response) : undefined;
+    const isWanted = !isOver && via === 'http' && (known !== null || current === null);
+    if (!isWanted) return known === null ? abandon(response) : undefined;
     const wait = await settle(response, known);
     if (wait !== null) timers.beat = setTimeout(beat, wait);
   }
@@ -125,8 +126,8 @@ export function startListeningSession({
   /** A session that HTTP began while the socket took over, or the listener stopped, is nobody's. */
   async function abandon(response) {
     if (!response?.ok) return;
-    const { data } = await response.json();
-    beacon({}, { sessionId: data.id, sessionToken: data.sessionToken });
+    const { data } = await response.json().catch(() => ({}));
+    if (data) beacon({}, { sessionId: data.id, sessionToken: data.sessionToken });
   }
 
   /** What an answer means; milliseconds until the next beat, or null where there will be none. */
