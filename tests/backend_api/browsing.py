@@ -1,8 +1,15 @@
-"""A browser whose pages believe the test's clock."""
+"""A backend in the loop of the browser, and pages of it that believe the test's clock."""
 
 from datetime import UTC, datetime
 
+from tests.backend_api.program import backends
 from tests.browsing import in_its_loop
+
+
+@in_its_loop
+async def start_backend(clock, embedded_url):
+    async with backends(clock, embedded_url) as start:
+        yield start
 
 
 @in_its_loop

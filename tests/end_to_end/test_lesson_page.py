@@ -7,6 +7,7 @@ from datetime import datetime
 from playwright.async_api import expect
 
 from tests.browsing import BROWSER_TESTS, browser, in_its_loop
+from tests.end_to_end.lessons import lesson_when
 from tests.end_to_end.stays import Stay
 
 __all__ = ["browser"]
@@ -102,15 +103,3 @@ async def joined(programs, student, context):
     await page.get_by_role("button", name="Join now").click()
     await expect(page.get_by_role("heading", name="Session active")).to_be_visible()
     return page
-
-
-async def lesson_when(programs, student, true, seconds=60):
-    """The student's only lesson, once it is as wanted when it is brought up to what the sockets know."""
-    deadline = time.monotonic() + seconds
-    while True:
-        await programs.tell("POST", "/api/cron/session-timeout", {})
-        (lesson,) = (await programs.get(f"/api/admin/teacher-sessions?student={student}"))["sessions"]
-        if true(lesson):
-            return lesson
-        assert time.monotonic() < deadline, lesson
-        await asyncio.sleep(0.3)

@@ -7,6 +7,7 @@ import pytest
 from socketio.exceptions import ConnectionError as Refused
 
 from tests.clients import Client
+from tests.end_to_end.lessons import lesson_when
 from tests.end_to_end.stays import Stay
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -54,18 +55,6 @@ async def begun(programs, student):
     link = await programs.tell("POST", f"/api/teachers/students/{student}/zoom", body)
     await programs.post("/api/zoom/start", {"token": link["trackingToken"]})
     return link["trackingToken"]
-
-
-async def lesson_when(programs, student, true, seconds=60):
-    """The student's only lesson, once it is as wanted when it is brought up to what the sockets know."""
-    deadline = time.monotonic() + seconds
-    while True:
-        await programs.tell("POST", "/api/cron/session-timeout", {})
-        (lesson,) = (await programs.get(f"/api/admin/teacher-sessions?student={student}"))["sessions"]
-        if true(lesson):
-            return lesson
-        assert time.monotonic() < deadline, lesson
-        await asyncio.sleep(0.2)
 
 
 async def test_a_socket_keeps_a_lesson_and_its_absence_ends_none(shared, name):

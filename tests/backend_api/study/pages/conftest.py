@@ -1,17 +1,10 @@
 """The same backend in the loop of the browser, which is one for all tests."""
 
-from tests.backend_api.browsing import context
-from tests.backend_api.program import backends
+from tests.backend_api.browsing import context, start_backend
 from tests.backend_api.study.provider import backend_of_a_provider, streams
 from tests.browsing import browser, in_its_loop
 
-__all__ = ["browser", "context"]
-
-
-@in_its_loop
-async def start_backend(clock, embedded_url):
-    async with backends(clock, embedded_url) as start:
-        yield start
+__all__ = ["browser", "context", "start_backend"]
 
 
 @in_its_loop
