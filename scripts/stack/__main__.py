@@ -1,10 +1,11 @@
-"""`scripts/up`. Ends quietly when it is interrupted while it is still loading."""
+"""`scripts/up`. Ends at once when it is interrupted while it is still loading."""
 
+import signal
 import sys
 
-try:
-    from scripts.stack.up import main
+# Raised in the middle of an import, KeyboardInterrupt may be swallowed: nothing runs yet, so the signal simply ends us.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    sys.exit(main())
-except KeyboardInterrupt:
-    sys.exit(130)
+from scripts.stack.up import main  # noqa: E402
+
+sys.exit(main())

@@ -17,7 +17,7 @@ from presence_server.engine.requests import Facts
 from presence_server.engine.settings import EngineSettings
 from presence_server.engine.sockets import Socket
 from presence_server.engine.websocket import WebSocket
-from tests.presence_server.engine.support import Raw, ours
+from tests.presence_server.engine.support import Raw, moments, ours
 
 
 async def joined(run):
@@ -99,7 +99,7 @@ async def test_after_standing_still_the_process_reads_before_it_judges(run):
     assert await raw.receive() == "2"
     raw.send("3")
     run.server.connections.tick(run.server.connections.now() + 100)
-    await asyncio.sleep(0.05)
+    await moments(0.05)
     assert len(run.engine.connections()) == 1
 
 
@@ -208,14 +208,23 @@ async def test_answers_that_pile_up_at_a_slow_reader_are_bounded(run):
 
 async def test_a_flood_behind_a_waiting_handler_stops_being_read(run):
     """The queue of a connection is bounded by not reading on."""
+    gate = asyncio.Event()
+
+    async def hold(sid):
+        await gate.wait()
+
+    run.server.on("hold", hold)
     raw, _ = await joined(run)
-    raw.send('42["slow",0.2]')
+    raw.send('42["hold"]')
     for count in range(5000):
         raw.send(f'42["echo",{count}]')
-    await run.log.seen("slow")
-    await asyncio.sleep(0.1)
     (socket,) = run.server.eio.sockets.values()
-    assert socket.held and len(socket._backlog) <= 33
+    async with asyncio.timeout(30):
+        while not socket.held:
+            await asyncio.sleep(0.005)
+    await moments(0.1)
+    assert socket.held and len(socket._backlog) <= 33 and run.log.of("echo") == []
+    gate.set()
     await run.log.seen("echo", socket.members[0].sid, 4999)
     assert [entry[2] for entry in run.log.of("echo")] == list(range(5000))
     raw.reset()
@@ -229,7 +238,7 @@ async def test_drain_lets_everybody_go_without_a_disconnect_packet(run):
         async with http.get(run.polling()) as answer:
             sid = orjson.loads((await answer.text())[1:])["sid"]
         poll = asyncio.create_task(http.get(run.polling(sid)))
-        await asyncio.sleep(0.05)
+        await moments(0.05)
         await run.engine.drain(sockets_per_second=1000)
         assert (await (await poll).text()) == "6"
         async with http.get(run.polling(sid)) as answer:
