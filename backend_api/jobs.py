@@ -73,7 +73,8 @@ class Lease:
         await self._collection.update_one(self._mine(), {"$set": {"expires_at": 0.0}})
 
     def _mine(self) -> dict[str, object]:
-        return {"_id": self._name, "holder": self._holder, "term": self.term}
+        # Not by its term: an `acquire` given up here may arrive there later, and the lease is ours all the same.
+        return {"_id": self._name, "holder": self._holder}
 
 
 class JobMetrics:

@@ -122,12 +122,12 @@ class Recounter:
     async def _read(self, track: str, start_at: float, last_at: float, seconds: float, ends_from: float) -> _Read:
         """A stretch of about so many seconds, or a shorter one where those have too many events."""
         end_at = min(last_at, self._reach(start_at, seconds))
-        if end_at - start_at <= HOUR_SECONDS:
+        if end_at - start_at < HOUR_SECONDS:
             (events, end_at), (ends, ends_until) = await asyncio.gather(
                 self._events(track, start_at, end_at), self._ends(track, start_at, end_at, last_at, ends_from)
             )
         else:
-            # Before it is known how lively they are, the ends of many hours may be too many.
+            # Before it is known how lively it is, the ends of a whole hour may be too many.
             events, end_at = await self._events(track, start_at, end_at)
             ends, ends_until = await self._ends(track, start_at, end_at, last_at, ends_from)
         return _Read(start_at, end_at, events, ends, ends_until)

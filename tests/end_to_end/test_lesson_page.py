@@ -14,6 +14,12 @@ __all__ = ["browser"]
 
 pytestmark = BROWSER_TESTS
 
+NOTE_WHAT_IS_SHOWN = """() => {
+  window.shown = [];
+  const note = new MutationObserver(() => window.shown.push(document.body.innerText));
+  note.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+}"""
+
 
 @in_its_loop
 async def context(browser):
@@ -52,19 +58,35 @@ async def test_an_end_while_the_backend_is_away_counts_from_when_it_was_pressed(
 
 async def test_an_end_while_the_backend_hangs_is_heard_at_once(shared, name, context):
     """The page would wait for an answer for ever: the socket's server knows of the end before there is one."""
-    answering = asyncio.Event()
+    page, answer = await hanging(shared, name, context)
+    when = await pressed(page)
+    answer.set_result(lambda route: route.continue_())
+    await ended_within(when, page, shared, name)
+
+
+async def test_an_end_that_only_the_socket_took_is_no_failure(shared, name, context):
+    """The backend refuses what the page says, the socket's server has noted it: the page hears that it is over."""
+    page, answer = await hanging(shared, name, context)
+    await pressed(page)
+    await page.evaluate(NOTE_WHAT_IS_SHOWN)
+    answer.set_result(lambda route: route.fulfill(status=409, body="{}"))
+    await expect(page.get_by_role("heading", name="Session ended")).to_be_visible(timeout=60_000)
+    shown = await page.evaluate("window.shown")
+    assert shown and not [text for text in shown if "could not be ended" in text]
+
+
+async def hanging(programs, student, context):
+    """A page whose end over HTTP hangs until `answer` says what becomes of it."""
+    answer = asyncio.get_running_loop().create_future()
     await context.add_init_script("AbortSignal.timeout = () => new AbortController().signal")
 
     async def hang(route):
-        await answering.wait()
-        await route.continue_()
+        await (await answer)(route)
 
     await context.route("**/api/zoom/end-session", hang)
-    page = await joined(shared, name, context)
-    await lesson_when(shared, name, lambda lesson: lesson["present"])
-    when = await pressed(page)
-    answering.set()
-    await ended_within(when, page, shared, name)
+    page = await joined(programs, student, context)
+    await lesson_when(programs, student, lambda lesson: lesson["present"])
+    return page, answer
 
 
 async def pressed(page):

@@ -206,7 +206,7 @@ async function end() {
   isEnding = false;
   if (data || (status > 0 && status < 500 && status !== 429)) keepWish(null);
   if (data) return take(data);
-  if (wish === null) return show('end-problem', 'The session could not be ended. Try again.');
+  if (wish === null) return isEndHeard ? beat() : show('end-problem', 'The session could not be ended. Try again.');
   showEnding();
   clearTimeout(retry);
   retry = setTimeout(beat, RETRY_MS);
