@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fraction of the load, under two minutes")
     parser.add_argument("--install", action="store_true", help="first bring the JavaScript peers into var/cache/bench")
-    parser.add_argument("--only", help="names of the servers to run, with commas")
-    parser.add_argument("--steps", help="names of the steps to run, with commas")
+    servers, steps = [peer.name for peer in peers()], [step.name for step in STEPS]
+    parser.add_argument("--only", type=_some_of(servers), default=servers, help=f"servers to run: {','.join(servers)}")
+    parser.add_argument("--steps", type=_some_of(steps), default=steps, help=f"steps to run: {','.join(steps)}")
     parser.add_argument("--markdown", action="store_true", help="the table in Markdown on stdout, all else on stderr")
     options = parser.parse_args()
     console = Console(width=190, highlight=False, soft_wrap=True, stderr=options.markdown)
@@ -34,12 +35,11 @@ def main() -> None:
     if options.install:
         install()
     scale = fitting(QUICK if options.quick else FULL, console.print)
-    chosen = [p for p in peers() if not options.only or p.name in options.only.split(",")]
-    steps = [s for s in STEPS if not options.steps or s.name in options.steps.split(",")]
+    chosen = [peer for peer in peers() if peer.name in options.only]
     about = _about(scale, chosen)
     console.print("\n".join(about))
     found = Found([peer.name for peer in chosen])
-    Bench(console, scale, chosen, found).run(steps)
+    Bench(console, scale, chosen, found).run([step for step in STEPS if step.name in options.steps])
     rows = [row for row in ROWS if row.bars or any(found.get(server, row.key) is not None for server in found.servers)]
     if options.markdown:
         command = "scripts/bench --quick" if options.quick else "scripts/bench"
@@ -49,6 +49,16 @@ def main() -> None:
     else:
         console.print(_drawn(found, rows))
     _print_end(console, found)
+
+
+def _some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def read(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+        return names
+
+    return read
 
 
 class Bench:

@@ -109,10 +109,10 @@ def _warm(run: Run, sockets: int) -> None:
 STEPS = [
     Step("delivery", _delivery, 0.15),
     Step("delay", _delay, 0.09),
-    Step("memory, idle", _idle, 0.21),
-    Step("connect, churn", _connect, 0.16),
+    Step("idle", _idle, 0.21),
+    Step("connect", _connect, 0.16),
     Step("storm", _storm, 0.16),
-    Step("many rooms", _rooms, 0.09),
+    Step("rooms", _rooms, 0.09),
     Step("TLS", tls.measure, 0.05, (OURS,)),
     Step("sharing", sharing.measure, 0.09, (OURS,)),
 ]
