@@ -21,6 +21,7 @@ from tests.backend_api.engagement.house import House
 from tests.benchmarks.engagement.meter import Meter, Reads
 from tests.benchmarks.engagement.scenes import FULL, NOW, QUICK, SCENES, Row, Scale, Scene, Stage, planned
 from tests.benchmarks.engagement.table import markdown, verdict
+from tests.benchmarks.options import some_of
 
 PATIENT = "socketTimeoutMS=300000&connectTimeoutMS=300000&heartbeatFrequencyMS=300000"
 """Filling a busy machine's database may take longer than a server would wait."""
@@ -29,12 +30,13 @@ PATIENT = "socketTimeoutMS=300000&connectTimeoutMS=300000&heartbeatFrequencyMS=3
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench_events", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fiftieth of the events, at most two minutes")
-    parser.add_argument("--only", help=f"names of the scenes to run, with commas: {', '.join(SCENES)}")
+    scenes = list(SCENES)
+    parser.add_argument("--only", type=some_of(scenes), default=scenes, help=f"scenes to run: {','.join(scenes)}")
     parser.add_argument("--seconds", type=float, help="the most that all may take, on a slow machine more than usual")
     parser.add_argument("--markdown", action="store_true", help="the table in Markdown on stdout, all else on stderr")
     options = parser.parse_args()
     console = Console(width=160, highlight=False, soft_wrap=True, stderr=options.markdown)
-    names = [name for name in SCENES if not options.only or name in options.only.split(",")]
+    names = [name for name in scenes if name in options.only]
     # Stopped or not, the database that it started is to end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     about = _about("before")

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.benchmarks.engine.measure import FULL, QUICK, NotRun, Scale, fitting
 from tests.benchmarks.engine.peers import Peer, build, install, peers
 from tests.benchmarks.engine.steps import STEPS, Step
 from tests.benchmarks.engine.table import ROWS, Found, Row, markdown
+from tests.benchmarks.options import some_of
 
 
 def main() -> None:
@@ -24,8 +25,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a fraction of the load, under two minutes")
     parser.add_argument("--install", action="store_true", help="first bring the JavaScript peers into var/cache/bench")
     servers, steps = [peer.name for peer in peers()], [step.name for step in STEPS]
-    parser.add_argument("--only", type=_some_of(servers), default=servers, help=f"servers to run: {','.join(servers)}")
-    parser.add_argument("--steps", type=_some_of(steps), default=steps, help=f"steps to run: {','.join(steps)}")
+    parser.add_argument("--only", type=some_of(servers), default=servers, help=f"servers to run: {','.join(servers)}")
+    parser.add_argument("--steps", type=some_of(steps), default=steps, help=f"steps to run: {','.join(steps)}")
     parser.add_argument("--markdown", action="store_true", help="the table in Markdown on stdout, all else on stderr")
     options = parser.parse_args()
     console = Console(width=190, highlight=False, soft_wrap=True, stderr=options.markdown)
@@ -49,16 +50,6 @@ def main() -> None:
     else:
         console.print(_drawn(found, rows))
     _print_end(console, found)
-
-
-def _some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
-    def read(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
-        return names
-
-    return read
 
 
 class Bench:
