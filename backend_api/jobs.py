@@ -158,7 +158,7 @@ class Jobs:
         self._metrics.seconds.labels(job.name).observe(time.perf_counter() - started)
 
 
-async def end(tasks: Sequence[asyncio.Task[None]], *, again_seconds: float = 0.2) -> None:
+async def end(tasks: Sequence[asyncio.Task[None]], *, again_seconds: float = 0.05) -> None:
     """Cancels the tasks, and again after each `again_seconds`, until they have ended.
 
     Once is not enough: before Python 3.12 `asyncio.wait_for`, which the driver calls, may swallow a cancellation.

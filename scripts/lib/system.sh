@@ -13,14 +13,19 @@ install_package() {
     " >/dev/null 2>&1 </dev/null
 }
 
-# ensure_system_package CHECK PACKAGE WHAT: where the command CHECK fails, installs PACKAGE, or says loudly which tests will
-# not run without it.
-ensure_system_package() {
-    local check=$1 package=$2 what=$3
+# try_system_package CHECK PACKAGE: installs PACKAGE where the command CHECK fails and this user may install.
+try_system_package() {
+    local check=$1 package=$2
     eval "$check" >/dev/null 2>&1 && return
     if command -v apt-get >/dev/null 2>&1 && as_root true 2>/dev/null; then
         printf 'Installing %s from the system packages ...\n' "$package"
         install_package "$package" || true
     fi
+}
+
+# ensure_system_package CHECK PACKAGE WHAT: says loudly which tests will not run where the command CHECK fails all the same.
+ensure_system_package() {
+    local check=$1 package=$2 what=$3
+    try_system_package "$check" "$package"
     eval "$check" >/dev/null 2>&1 || printf '*** %s is missing: %s will not run ***\n' "$package" "$what" >&2
 }

@@ -1,7 +1,5 @@
 """The documentation page in a real browser: it shows every route, and no script or policy fails."""
 
-import shutil
-
 import pytest
 from playwright.async_api import async_playwright
 
@@ -9,8 +7,7 @@ from backend_api.contract.snapshots import History, RoomPart
 from backend_api.service.access import internal
 from backend_api.service.documentation import documented
 from backend_api.service.routes import RouteTable
-
-CHROMIUM = shutil.which("chromium")
+from tests.browsing import CHROMIUM
 
 
 @pytest.fixture
