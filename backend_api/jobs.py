@@ -101,7 +101,9 @@ class Jobs:
             await asyncio.wait({contending})
             contending.result()
         finally:
-            await end([contending, *self._working])
+            # In this order: a lease that is won while this ends still starts its jobs.
+            await end([contending])
+            await end(self._working)
             await self._give_back()
 
     async def _contend(self) -> None:

@@ -95,6 +95,31 @@ async def test_a_job_that_fails_is_counted_and_runs_again_and_disturbs_no_other(
     assert registry.get_sample_value("jobs_leading") == 0
 
 
+async def test_a_lease_that_is_won_while_it_ends_leaves_no_job_behind(mongo, clock):
+    """The driver may swallow the first cancellation: what is started after it ends all the same."""
+    asking, working = asyncio.Event(), []
+
+    class WonLate(Lease):
+        async def acquire(self):
+            asking.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return True
+
+    async def work():
+        working.append(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    running = Jobs([Job("job", 0.01, work)], WonLate(mongo, clock), JobMetrics(CollectorRegistry())).run()
+    task = asyncio.create_task(running)
+    await asking.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert working and all(one.done() for one in working)
+
+
 async def test_only_one_process_runs_the_jobs_and_the_next_takes_over_at_once(open_mongo, clock, quick):
     """A process that stops gives the lease back; nobody waits for its expiry."""
     here, there = {}, {}
