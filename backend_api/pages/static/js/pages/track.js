@@ -204,9 +204,14 @@ async function end() {
   endBySocket();
   const { status, data } = await call('end-session', wish);
   isEnding = false;
-  if (data || (status > 0 && status < 500 && status !== 429)) keepWish(null);
+  const isRefused = status > 0 && status < 500 && status !== 429;
+  if (data || (isRefused && !isEndHeard)) keepWish(null);
   if (data) return take(data);
-  if (wish === null) return isEndHeard ? beat() : show('end-problem', 'The session could not be ended. Try again.');
+  if (wish === null) return show('end-problem', 'The session could not be ended. Try again.');
+  endLater();
+}
+
+function endLater() {
   showEnding();
   clearTimeout(retry);
   retry = setTimeout(beat, RETRY_MS);
@@ -215,9 +220,15 @@ async function end() {
 // The socket's server writes down when it was; of two ends the earlier one counts.
 function endBySocket() {
   if (wish === null || isEndHeard || !socket.connected) return;
+  const said = wish;
   socket.emit('end', (answer) => {
     isEndHeard = answer?.ok === true;
-    showEnding();
+    // The backend may have refused meanwhile what the socket's server has taken: over it is.
+    if (isEndHeard && wish === null && lesson.status === 'active') {
+      keepWish(said);
+      return endLater();
+    }
+    return showEnding();
   });
 }
 
