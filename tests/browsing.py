@@ -4,12 +4,14 @@ Its headless build where there is one: the same engine, half the time for a page
 """
 
 import shutil
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+WHOLE = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE
 OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -20,14 +22,27 @@ in_its_loop = pytest_asyncio.fixture(loop_scope="session")
 BROWSER_TESTS = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser():
-    """Popup blocking is on, as in a browser that nobody drives."""
-    if CHROMIUM is None:
+@asynccontextmanager
+async def _launched(program):
+    if program is None:
         pytest.skip("chromium is not installed: NO PAGE WAS LOOKED AT")
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=["--disable-popup-blocking"]
+            executable_path=program, args=OPTIONS, ignore_default_args=["--disable-popup-blocking"]
         )
         yield chromium
         await chromium.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser():
+    """For everything but popups: the headless build blocks none."""
+    async with _launched(CHROMIUM) as chromium:
+        yield chromium
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_browser():
+    """Its popup blocker is on, as in a browser that nobody drives."""
+    async with _launched(WHOLE) as chromium:
+        yield chromium

@@ -9,7 +9,7 @@ install_package() {
     local policy=/usr/sbin/policy-rc.d
     as_root sh -c "
         [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && trap 'rm -f $policy' EXIT; }
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1
+        timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1
     " >/dev/null 2>&1 </dev/null
 }
 

@@ -187,7 +187,8 @@ def test_a_configuration_that_is_wrong_is_one_clear_line(start_stack, tmp_path):
 def test_ctrl_c_at_any_moment_of_the_start_ends_without_a_traceback(start_stack, seconds):
     """Whether it is loading, starting or waiting: no traceback, nothing left running."""
     stack = start_stack()
-    while "_socket" not in Path(f"/proc/{stack.process.pid}/maps").read_text():
+    while "_asyncio" not in Path(f"/proc/{stack.process.pid}/maps").read_text():
+        assert stack.process.poll() is None, stack.lines
         time.sleep(0.001)  # Until then it is the interpreter that starts, and nothing of ours has run.
     time.sleep(seconds)  # The moment is what is tested.
     stack.process.send_signal(signal.SIGINT)

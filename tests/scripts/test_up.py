@@ -8,19 +8,31 @@ from types import ModuleType
 import pytest
 
 
+class Stack(ModuleType):
+    """Stands for the stack; `handlers` notes what becomes of Ctrl-C when it is imported."""
+
+    def __init__(self):
+        super().__init__("scripts.stack.up")
+        self.handlers = []
+
+    @property
+    def main(self):
+        self.handlers.append(signal.getsignal(signal.SIGINT))
+        return lambda: 0
+
+
 @pytest.fixture
-def loading(monkeypatch):
-    """The program without the stack behind it; ends with what becomes of Ctrl-C once everything is imported."""
+def stack(monkeypatch):
+    """What the program loads instead of the real one; Ctrl-C is put back."""
     before = signal.getsignal(signal.SIGINT)
-    stack = ModuleType("scripts.stack.up")
-    stack.main = lambda: signal.getsignal(signal.SIGINT)
-    monkeypatch.setitem(sys.modules, "scripts.stack.up", stack)
-    yield lambda: runpy.run_module("scripts.stack", run_name="__main__")
+    monkeypatch.setitem(sys.modules, "scripts.stack.up", stack := Stack())
+    yield stack
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_ends_it_outright_until_it_hears_signals_itself(loading):
-    """As an exception it could come to pass in a place that swallows it, and the stack would start all the same."""
+def test_ctrl_c_ends_it_outright_until_it_hears_signals_itself(stack):
+    """As an exception it could come to pass in an import that swallows it, and the stack would start all the same."""
     with pytest.raises(SystemExit) as ended:
-        loading()
-    assert ended.value.code is signal.SIG_DFL
+        runpy.run_module("scripts.stack", run_name="__main__")
+    assert ended.value.code == 0
+    assert stack.handlers == [signal.SIG_DFL]

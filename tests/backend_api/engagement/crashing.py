@@ -61,16 +61,17 @@ class _Collection:
 
 
 class Overtaken(Crashing):
-    """After so many steps something else happens; after `more` steps the process is gone."""
+    """After so many steps something else happens; after `more` steps the process is gone. `steps` counts them."""
 
     def __init__(self, mongo, after, meanwhile, more):
         super().__init__(mongo)
         self._after, self._meanwhile, self._more = after, meanwhile, more
+        self.steps = 0
 
     async def step(self, run, partly):
-        self._after -= 1
-        if self._after == -1:
+        if self.steps == self._after:
             await self._meanwhile()
-        if self._after < -1 - self._more:
+        if self.steps > self._after + self._more:
             raise Crash
+        self.steps += 1
         return await run()

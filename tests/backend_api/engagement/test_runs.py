@@ -24,6 +24,18 @@ async def rollups(house):
     return found
 
 
+async def begin(house, event):
+    await house.send(event("play", "t1", eventId="e1"), event("play", "t2", eventId="e2", ago=3 * 86_400))
+
+
+async def test_every_step_of_a_round_is_one_of_the_stops(house, event):
+    """A round that nobody overtakes has no more steps than there are stops."""
+    await begin(house, event)
+    alone = House(Overtaken(house.mongo, float("inf"), None, 0), house.clock)
+    await alone.fold()
+    assert 0 < alone.mongo.steps <= len(STOPS)
+
+
 @pytest.mark.parametrize(("after", "more"), STOPS)
 async def test_a_round_that_was_overtaken_replaces_nothing_that_is_newer(house, event, after, more):
     """It stops anywhere, a newer one rolls up what came meanwhile, it goes on for some steps and is killed."""
@@ -35,7 +47,7 @@ async def test_a_round_that_was_overtaken_replaces_nothing_that_is_newer(house, 
         await house.send(*batch, event("share", "t2", eventId="e6", ago=3 * 86_400))
         await house.fold()
 
-    await house.send(event("play", "t1", eventId="e1"), event("play", "t2", eventId="e2", ago=3 * 86_400))
+    await begin(house, event)
     slow = House(Overtaken(house.mongo, after, newer, more), house.clock)
     with contextlib.suppress(Crash):
         await slow.fold()

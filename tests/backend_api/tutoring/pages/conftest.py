@@ -2,9 +2,9 @@
 
 from tests.backend_api.browsing import context, start_backend
 from tests.backend_api.tutoring.school import school, telegrams
-from tests.browsing import browser, in_its_loop
+from tests.browsing import browser, in_its_loop, whole_browser
 
-__all__ = ["browser", "context", "start_backend"]
+__all__ = ["browser", "context", "start_backend", "whole_browser"]
 
 
 @in_its_loop

@@ -1,4 +1,4 @@
-"""The student's page in a real browser, popup blocking on, the server's clock moved by the test."""
+"""The student's page in a real browser, the server's clock moved by the test."""
 
 import asyncio
 import json
@@ -16,15 +16,28 @@ pytestmark = BROWSER_TESTS
 ADMIN = {"sub": "boss", "roles": ["admin"]}
 
 
-@in_its_loop
-async def context(browser):
-    """A browser in which the meeting provider is a page of the test's."""
+@asynccontextmanager
+async def opened(browser):
     context = await browser.new_context()
     await context.route(
         "https://zoom.us/**", lambda route: route.fulfill(body="<h1>The meeting</h1>", content_type="text/html")
     )
     yield context
     await context.close()
+
+
+@in_its_loop
+async def context(browser):
+    """A browser in which the meeting provider is a page of the test's."""
+    async with opened(browser) as context:
+        yield context
+
+
+@in_its_loop
+async def blocking_context(whole_browser):
+    """The same with a popup blocker."""
+    async with opened(whole_browser) as context:
+        yield context
 
 
 @pytest.fixture
@@ -78,10 +91,10 @@ async def test_opening_the_page_starts_nothing_and_hides_the_token(api, make_lin
     assert (await session_of(api, link))["sessionStatus"] == "pending"
 
 
-async def test_join_opens_the_meeting_in_a_new_tab(api, make_link, context, path_of):
+async def test_join_opens_the_meeting_in_a_new_tab(api, make_link, blocking_context, path_of):
     """Within the tap, so that no popup blocker is in the way; the new tab cannot reach back."""
     link = await make_link()
-    _, meeting = await joined(context, path_of(link))
+    _, meeting = await joined(blocking_context, path_of(link))
     await meeting.wait_for_url("https://zoom.us/**")
     assert await meeting.evaluate("window.opener") is None
     assert (await session_of(api, link))["sessionStatus"] == "active"
