@@ -115,9 +115,12 @@ async def test_reports_go_to_the_backend_that_answers_and_none_is_lost_or_double
     done.set()
     await asyncio.gather(*listening)
     await viewer.close()
+    # A stop waits for them only so long; what is left would be on disk until the next start.
+    async with asyncio.timeout(120):
+        while not set(announced) <= await _kept(database):
+            await asyncio.sleep(0.2)
     await programs.stop("presence_server")
-    kept = {session["_id"] for name in (LIVE, HISTORY) for session in await database[name].find().to_list()}
-    assert kept == set(announced)
+    assert await _kept(database) == set(announced)
     parts = [part_of(document) async for document in database[PARTS].find({"r": "auction:demo"})]
     assert {f"{part.node}:{part.boot}" for part in parts} == set(viewer.epochs)
     stored = sum(slot.viewer_ms for part in parts for slot in part.slots.values()) / 1000
@@ -133,6 +136,10 @@ async def _stored(database, announced):
         wanted = announced[known + 3]
         while not await _has(database, wanted):
             await asyncio.sleep(0.05)
+
+
+async def _kept(database):
+    return {session["_id"] for name in (LIVE, HISTORY) for session in await database[name].find().to_list()}
 
 
 async def _has(database, session):
