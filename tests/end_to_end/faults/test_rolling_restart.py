@@ -146,6 +146,10 @@ async def _restarted(cluster, *, rounds, viewers, listeners, churners, pause_sec
     await _until_every_node_says(programs, viewers)
     await end(passers)
     await asyncio.gather(*(one.stop() for one in tuned), *(one.close() for one in stayers))
+    # A stop waits only so long for what is on its way; what is left would be on disk until the next start.
+    async with asyncio.timeout(60):
+        while await _documents(programs, LIVE):
+            await asyncio.sleep(0.1)
     for name in NODES:
         await programs.stop(name)
     return stayers, tuned
