@@ -9,7 +9,7 @@ import pytest
 
 from presence_server.__main__ import main
 from presence_server.app import running
-from tests.presence_server.helpers import API_KEY, TOKEN_SECRET, Page, serving_backend, settings
+from tests.presence_server.helpers import API_KEY, TOKEN_SECRET, making_pages, serving_backend, settings
 
 JAVASCRIPT_CLIENT = "socket.io-client@4.8.4"
 CACHE = Path(__file__).parents[2] / "var" / "cache" / JAVASCRIPT_CLIENT
@@ -52,15 +52,8 @@ async def presence(start):
 @pytest.fixture
 async def page():
     """Makes pages; those that are still open are closed with the test."""
-    pages = []
-
-    def make() -> Page:
-        pages.append(Page())
-        return pages[-1]
-
-    yield make
-    for made in pages:
-        await made.client.disconnect()
+    async with making_pages() as make:
+        yield make
 
 
 @pytest.fixture

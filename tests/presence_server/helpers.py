@@ -144,3 +144,17 @@ class Page:
 
     async def sees(self, count: int, seconds: float = 30.0) -> None:
         await until(lambda: self.count == count, seconds)
+
+
+@asynccontextmanager
+async def making_pages():
+    """Makes pages; those that are still open are closed at the end."""
+    pages = []
+
+    def make() -> Page:
+        pages.append(Page())
+        return pages[-1]
+
+    yield make
+    for made in pages:
+        await made.client.disconnect()

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from presence_server.app import running
 from tests.browsing import browser, in_its_loop
-from tests.presence_server.helpers import Page, serving, serving_backend, settings
+from tests.presence_server.helpers import making_pages, serving, serving_backend, settings
 from tests.presence_server.real_clients.clients import BrowserClient, in_node, in_python
 
 __all__ = ["browser"]
@@ -30,15 +30,8 @@ async def start(tmp_path):
 @in_its_loop
 async def page():
     """Makes pages of the test's own; those that are still open are closed with it."""
-    pages = []
-
-    def make() -> Page:
-        pages.append(Page())
-        return pages[-1]
-
-    yield make
-    for made in pages:
-        await made.client.disconnect()
+    async with making_pages() as make:
+        yield make
 
 
 @in_its_loop
